@@ -1,0 +1,129 @@
+#pragma once
+// The command line's vocabulary: exit codes, the table of subcommands, and what
+// every subcommand is given.
+//
+// A subcommand is one row in commands.cpp and one function that declares its
+// options and returns what to do.  Help, completions and manual pages are walks
+// over the same table; an option's type name says how to complete it: "FILE",
+// "DIR", choices as "text|json", anything else nothing.
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/config/load.h"
+
+namespace CLI {
+class App;
+class Option;
+}  // namespace CLI
+
+namespace gathering::cmd {
+
+// Everything the process can end with.  Scripts rely on these numbers.
+enum class Exit : std::uint8_t {
+  kOk = 0,
+  kFailure = 1,
+  kUsage = 2,          // the command line is wrong
+  kDifference = 3,     // a difference was looked for and found: migrations pending
+  kVerification = 4,   // something is not what it was: a migration's checksum, the live schema
+  kNewer = 5,          // the database is newer than this binary
+  kUnavailable = 69,   // the database or another service is away
+  kTryAgain = 75,      // a lock or a bound is busy
+  kConfig = 78,        // the configuration cannot be used
+  kInterrupted = 130,  // SIGINT
+};
+
+enum class Verbosity : std::uint8_t { kQuiet, kNormal, kVerbose };
+
+struct ExitMeaning {
+  Exit code;
+  std::string_view meaning;
+};
+[[nodiscard]] std::span<const ExitMeaning> ExitMeanings();
+
+// What a subcommand is given.  Its members are complete when its action runs, not before.
+struct Context {
+  Environment environment;
+  std::vector<FlagValue> flags;  // of the configuration, in the order given
+  std::string config_file;       // --config
+  Verbosity verbosity = Verbosity::kNormal;
+
+  // Flags, environment and file together; prints warnings.  Throws ConfigError.
+  [[nodiscard]] LoadedConfig Load() const;
+  // One line of talk on stderr, "gathering: …"; silent with --quiet.
+  void Say(std::string_view line) const;
+};
+
+using Action = std::function<Exit()>;
+
+struct Example {
+  std::string_view command;  // as typed
+  std::string_view effect;   // what it does, without a full stop
+};
+
+// Where a subcommand appears: with a manual page of its own, only in lists, or nowhere.
+enum class Shown : std::uint8_t { kPage, kListed, kHidden };
+
+struct Command {
+  std::string_view name;
+  std::string_view help;   // one line for lists: a verb first, no full stop
+  std::string_view about;  // paragraphs, separated by empty lines
+  std::span<const Example> examples;
+  // Adds options (and subcommands of its own) to `app`, and returns what runs when the command was given.
+  // The action owns the option values: `auto options = std::make_shared<Options>()`, captured by copy.
+  // A subcommand of a subcommand needs no require_subcommand: none given prints the help, exit 2.
+  Action (*declare)(CLI::App& app, Context& context);
+  Shown shown = Shown::kListed;
+};
+
+// Sorted by name.
+[[nodiscard]] std::span<const Command> Commands();
+
+// --- shared options -------------------------------------------------------------------------------
+
+// The flags of the configuration: --config, --data-dir, --database-url, --log-level, --log-format, and with
+// kDaemon also --listen.  For every subcommand that touches the database or the daemon.
+enum class ConfigFlags : std::uint8_t { kDatabase, kDaemon };
+void AddConfigFlags(CLI::App& app, Context& context, ConfigFlags which);
+
+enum class Output : std::uint8_t { kText, kJson };
+// --output text|json; JSON has "schema": 1 at its top.
+void AddOutputFlag(CLI::App& app, Output& output);
+
+// An option whose value is one of `choices`; mistyped ones are answered with a suggestion.
+CLI::Option* AddChoice(CLI::App& app, const std::string& name, std::string& value,
+                       std::vector<std::string> choices, const std::string& help);
+
+// --- errors ---------------------------------------------------------------------------------------
+
+// Wrong use that CLI11 cannot see; `what()` is "<what>; <what to do>".
+class UsageError : public std::exception {
+ public:
+  explicit UsageError(std::string message) : message_(std::move(message)) {}
+  const char* what() const noexcept override { return message_.c_str(); }
+
+ private:
+  std::string message_;
+};
+
+// The one place where errors become exit codes: prints "gathering: …" on stderr.
+[[nodiscard]] Exit ReportError(const std::exception& error);
+
+// --- subcommands with a file of their own ---------------------------------------------------------
+
+struct ServeOptions {
+  bool migrate = false;  // bring an external database's schema up to date first
+};
+[[nodiscard]] Exit Serve(const LoadedConfig& loaded, const ServeOptions& options);  // serve.cpp
+
+Action DeclareMigrate(CLI::App& app, Context& context);     // migrate.cpp
+Action DeclareConfig(CLI::App& app, Context& context);      // config.cpp
+Action DeclareEmit(CLI::App& app, Context& context);        // emit.cpp
+Action DeclareHelp(CLI::App& app, Context& context);        // help.cpp
+Action DeclareCompletion(CLI::App& app, Context& context);  // completion.cpp
+Action DeclareVersion(CLI::App& app, Context& context);     // version.cpp
+
+}  // namespace gathering::cmd

@@ -1,0 +1,195 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+
+#include <CLI/CLI.hpp>
+
+#include "cmd/command.h"
+#include "cmd/terminal.h"
+#include "core/base/error.h"
+
+namespace gathering::cmd {
+namespace {
+
+constexpr Example kCompletionExamples[] = {
+    {"gathering completion bash > /etc/bash_completion.d/gathering", "for every user of bash"},
+    {"gathering completion fish > ~/.config/fish/completions/gathering.fish", "for one user of fish"},
+};
+
+constexpr Example kConfigExamples[] = {
+    {"gathering config print --show-origin", "every setting and where it comes from"},
+    {"gathering config validate --config ./gathering.toml", "check a file before it is used"},
+    {"gathering config print --output json | jq '.keys[\"http.listen\"].value'", "one setting, for a script"},
+};
+
+constexpr Example kHelpExamples[] = {
+    {"gathering help serve", "all about one command"},
+    {"gathering help exit-codes", "what the exit codes mean"},
+};
+
+constexpr Example kMigrateExamples[] = {
+    {"gathering migrate status", "what the database has and lacks"},
+    {"gathering migrate up --dry-run", "run what is missing, roll it back, show the locks it took"},
+    {"gathering migrate check && systemctl restart gathering", "go on only when the schema is current"},
+};
+
+constexpr Example kServeExamples[] = {
+    {"gathering serve", "on 127.0.0.1:8000, with a private PostgreSQL in the data directory"},
+    {"gathering serve --listen 0.0.0.0:8000 --listen unix:/run/gathering.sock", "on two addresses"},
+    {"DATABASE_URL=postgresql://app@db/gathering SECRET_KEY=... gathering serve",
+     "on a PostgreSQL of your own, together with other daemons"},
+};
+
+constexpr Example kVersionExamples[] = {
+    {"gathering version --output json", "with the compiler and the libraries"},
+};
+
+Action DeclareServe(CLI::App& app, Context& context) {
+  auto options = std::make_shared<ServeOptions>();
+  AddConfigFlags(app, context, ConfigFlags::kDaemon);
+  app.add_flag("--migrate", options->migrate, "Bring the schema of --database-url up to date first");
+  return [options, &context] {
+    const LoadedConfig loaded = context.Load();
+    RequireServable(loaded);
+    return Serve(loaded, *options);
+  };
+}
+
+constexpr Command kCommands[] = {
+    {.name = "completion",
+     .help = "Print a shell's completion script",
+     .about =
+         "Prints a script that teaches bash, zsh or fish to complete the commands and options of gathering.",
+     .examples = kCompletionExamples,
+     .declare = &DeclareCompletion},
+    {.name = "config",
+     .help = "Print or check the configuration",
+     .about =
+         "Reads flags, environment and file as every other command does, and shows the result instead of "
+         "using it. Secrets are never printed.\n\n"
+         "What print writes is TOML with one key a line, and can itself serve as a configuration file.",
+     .examples = kConfigExamples,
+     .declare = &DeclareConfig,
+     .shown = Shown::kPage},
+    {.name = "emit",
+     .help = "Write the files that are generated from the tables",
+     .about = "Writes completions, manual pages or the example configuration into a directory.",
+     .examples = {},
+     .declare = &DeclareEmit,
+     .shown = Shown::kHidden},
+    {.name = "help",
+     .help = "Explain a command or a topic",
+     .about = "Explains one command, or one of the topics config, environment and exit-codes.",
+     .examples = kHelpExamples,
+     .declare = &DeclareHelp},
+    {.name = "migrate",
+     .help = "Bring the database schema up to date, or look at it",
+     .about =
+         "Migrations are part of the program: numbered, with a checksum each, every one in a transaction of "
+         "its own. Several runners at once are safe: one works, the others wait. An interrupted run stops "
+         "between two migrations.",
+     .examples = kMigrateExamples,
+     .declare = &DeclareMigrate,
+     .shown = Shown::kPage},
+    {.name = "serve",
+     .help = "Run the daemon",
+     .about =
+         "Serves the API until SIGTERM or SIGINT; then readiness turns 503, requests in progress are "
+         "finished, "
+         "and it ends with 0. A second signal ends it at once.\n\n"
+         "Without a database URL it runs a private PostgreSQL in the data directory, which it starts, "
+         "migrates, watches and stops. On an external database it refuses a schema that is behind, unless "
+         "--migrate is given, or ahead.",
+     .examples = kServeExamples,
+     .declare = &DeclareServe,
+     .shown = Shown::kPage},
+    {.name = "version",
+     .help = "Print the version",
+     .about = "Prints the version; as JSON with the compiler and the libraries it was built with.",
+     .examples = kVersionExamples,
+     .declare = &DeclareVersion},
+};
+
+consteval bool SortedByName(std::span<const Command> commands) {
+  return std::ranges::is_sorted(commands, std::less{}, &Command::name);
+}
+static_assert(SortedByName(kCommands));
+
+constexpr ExitMeaning kExitMeanings[] = {
+    {Exit::kOk, "done"},
+    {Exit::kFailure, "failed; stderr says why"},
+    {Exit::kUsage, "the command line is wrong"},
+    {Exit::kDifference, "a difference was found, such as pending migrations"},
+    {Exit::kVerification, "something is not what it was, such as a migration's checksum"},
+    {Exit::kNewer, "the database is newer than this program"},
+    {Exit::kUnavailable, "the database or another service is not available"},
+    {Exit::kTryAgain, "busy or out of time; try again"},
+    {Exit::kConfig, "the configuration cannot be used"},
+    {Exit::kInterrupted, "interrupted by SIGINT"},
+};
+
+Exit ExitOf(Code code) {
+  switch (code) {
+    case Code::kUnavailable:
+      return Exit::kUnavailable;
+    case Code::kTimeout:
+      return Exit::kTryAgain;
+    case Code::kInvalid:
+    case Code::kRejected:
+    case Code::kUnauthenticated:
+    case Code::kForbidden:
+    case Code::kNotFound:
+    case Code::kConflict:
+    case Code::kInDoubt:
+    case Code::kInternal:
+      return Exit::kFailure;
+  }
+  return Exit::kFailure;
+}
+
+}  // namespace
+
+std::span<const Command> Commands() {
+  return kCommands;
+}
+
+std::span<const ExitMeaning> ExitMeanings() {
+  return kExitMeanings;
+}
+
+LoadedConfig Context::Load() const {
+  LoadOptions options{
+      .flags = flags, .environment = environment, .file = config_file, .root = ::geteuid() == 0};
+  if (options.file.empty()) {
+    const auto named = environment.find("GATHERING_CONFIG");
+    if (named != environment.end()) options.file = named->second;
+  }
+  const bool level_given =
+      std::ranges::any_of(flags, [](const FlagValue& given) { return given.flag == "--log-level"; });
+  if (!level_given && verbosity != Verbosity::kNormal) {
+    options.flags.push_back({"--log-level", verbosity == Verbosity::kVerbose ? "debug" : "error"});
+  }
+  LoadedConfig loaded = LoadConfig(options);
+  for (const std::string& warning : loaded.warnings) Say("warning: " + warning);
+  return loaded;
+}
+
+void Context::Say(std::string_view line) const {
+  if (verbosity != Verbosity::kQuiet) Complain(line);
+}
+
+Exit ReportError(const std::exception& error) {
+  if (const auto* config = dynamic_cast<const ConfigError*>(&error)) {
+    for (const std::string& problem : config->problems) Complain(problem);
+    return Exit::kConfig;
+  }
+  if (const auto* known = dynamic_cast<const Error*>(&error)) {
+    Complain(known->cause.empty() ? known->message : known->message + " (" + known->cause + ")");
+    return ExitOf(known->code);
+  }
+  Complain(error.what());
+  return dynamic_cast<const UsageError*>(&error) != nullptr ? Exit::kUsage : Exit::kFailure;
+}
+
+}  // namespace gathering::cmd

@@ -1,0 +1,14 @@
+set(GATHERING_CMD_SOURCES
+  cmd/commands.cpp
+  cmd/completion.cpp
+  cmd/config.cpp
+  cmd/emit.cpp
+  cmd/help.cpp
+  cmd/main.cpp
+  cmd/man.cpp
+  cmd/migrate.cpp
+  cmd/serve.cpp
+  cmd/terminal.cpp
+  cmd/tree.cpp
+  cmd/version.cpp
+)

@@ -1,0 +1,144 @@
+#include "core/auth/authority.h"
+
+#include <atomic>
+#include <cstring>
+#include <utility>
+
+#include "core/auth/password.h"
+#include "core/auth/token.h"
+#include "core/auth/users.h"
+#include "core/base/error.h"
+#include "core/base/text.h"
+#include "core/cache/lru.h"
+
+namespace gathering::auth {
+namespace {
+
+constexpr std::int64_t kMicrosPerSecond = 1'000'000;
+constexpr std::uint32_t kAnswerShards = 16;
+constexpr std::size_t kTokenIdBytes = 16;
+
+// A digest is its own hash, and nobody chooses it.
+struct DigestHash {
+  std::size_t operator()(const Sha256& digest) const {
+    std::size_t hash = 0;
+    std::memcpy(&hash, digest.data(), sizeof hash);
+    return hash;
+  }
+};
+
+// What the database said about a token: whose it is, or that it does not hold.
+struct Answer {
+  std::optional<Principal> owner;
+};
+
+}  // namespace
+
+std::string_view BearerToken(std::optional<std::string_view> header) {
+  if (!header || Trimmed(*header).empty()) {
+    throw Error{Code::kUnauthenticated, "Missing authentication token"};
+  }
+  const std::string_view text = Trimmed(*header);
+  const std::size_t space = text.find_first_of(" \t");
+  if (space != std::string_view::npos && Lower(text.substr(0, space)) == "bearer") {
+    const std::string_view token = Trimmed(text.substr(space));
+    if (token.find_first_of(" \t") == std::string_view::npos) return token;
+  }
+  throw Error{Code::kUnauthenticated, "Invalid authentication header format"};
+}
+
+class Authority::Answers {
+ public:
+  Answers(const AuthConfig& config, const Clock& clock)
+      : key(config.secret_key),
+        cache({.entries_max = kAnswersMax, .age_max = kAnswerAge, .shards = kAnswerShards}, clock) {}
+
+  const TokenKey key;
+  cache::Lru<Sha256, Answer, DigestHash> cache;
+  std::atomic<std::uint64_t> refused{0};
+};
+
+Authority::Authority(const AuthConfig& config, const Clock& clock)
+    : clock_(clock),
+      lifetime_(config.token_lifetime),
+      disabled_(config.disabled),
+      admin_email_(config.admin_email.empty() ? std::string{kFirstAdminEmail} : config.admin_email),
+      answers_(std::make_unique<Answers>(config, clock)),
+      passwords_(std::make_unique<Passwords>()),
+      hashing_({.name = "hash", .threads = config.hash_threads, .queue_max = config.hash_queue_max}) {}
+
+Authority::~Authority() = default;
+
+Principal Authority::Administrator() const {
+  return {.user_id = std::string{kAdminId},
+          .email = admin_email_,
+          .name = std::string{kAdminName},
+          .role = Role::kAdmin,
+          .token_expires_at = {clock_.WallNow().micros + lifetime_.count() * kMicrosPerSecond}};
+}
+
+void Authority::Refuse(std::string cause) {
+  throw Error{Code::kUnauthenticated, "Invalid or expired token", std::move(cause)};
+}
+
+Principal Authority::Authenticate(std::optional<std::string_view> header, const RunRead& read) {
+  if (disabled_) return Administrator();
+  try {
+    const std::string_view token = BearerToken(header);
+    if (token.size() > kTokenBytesMax) Refuse("too long");
+    const Timestamp now = clock_.WallNow();
+    const Sha256 digest = Sha256Of(token);
+
+    // An answer is remembered only for tokens whose signature was right, and the digest is of the whole
+    // token.
+    auto answer = answers_->cache.Get(digest);
+    if (!answer) {
+      const auto claims = answers_->key.Verify(token, now);
+      if (!claims) Refuse("bad signature, claims or time");
+      const Clock::Steady asked_at = clock_.Now();
+      answer.emplace();
+      read([&](db::Tx& tx) {
+        answer->owner =
+            CheckToken(tx, {.sha256 = Hex(digest), .user_id = claims->sub, .issued_at = claims->issued_at});
+      });
+      if (answer->owner) answer->owner->token_expires_at = claims->expires_at;
+      answers_->cache.Put(digest, *answer, asked_at);
+    }
+    if (!answer->owner) Refuse("revoked, or its owner is gone");
+    if (answer->owner->token_expires_at <= now) Refuse("expired");
+    return *std::move(answer->owner);
+  } catch (const Error& error) {
+    if (error.code == Code::kUnauthenticated) answers_->refused.fetch_add(1, std::memory_order_relaxed);
+    throw;
+  }
+}
+
+Token Authority::Issue(const User& user) const {
+  const std::int64_t now = clock_.WallNow().micros / kMicrosPerSecond;
+  Claims claims{.sub = user.public_id,
+                .email = user.email,
+                .role = std::string{schema::ToText(user.role)},
+                .jti = RandomHex(kTokenIdBytes),
+                .issued_at = {now * kMicrosPerSecond},
+                .expires_at = {(now + lifetime_.count()) * kMicrosPerSecond}};
+  return {.text = answers_->key.Sign(claims), .expires_at = claims.expires_at, .lifetime = lifetime_};
+}
+
+void Authority::Revoked(std::string_view token) {
+  // Not merely forgotten, and newer than every question asked so far: one asked before the commit
+  // may still bring its old answer.
+  answers_->cache.Put(Sha256Of(token), Answer{}, clock_.Now() + std::chrono::nanoseconds{1});
+}
+
+AuthorityStats Authority::Stats() const {
+  const cache::LruStats answers = answers_->cache.Stats();
+  return {.answers = answers.entries,
+          .answers_max = answers.entries_max,
+          .hits = answers.hits,
+          .misses = answers.misses,
+          .evictions = answers.evictions,
+          .refused = answers_->refused.load(std::memory_order_relaxed),
+          .hashing = hashing_.Stats()};
+}
+
+}  // namespace gathering::auth

@@ -1,0 +1,101 @@
+#pragma once
+// Decides who is asking.
+//
+// A token proves who somebody was when it was issued.  Whether that still holds is
+// asked of the database: is the token revoked, does the user exist and is active,
+// which role is it now.  The answer is remembered for kAnswerAge, counted from the
+// moment before the question was sent, so a logout or a deactivation holds on every
+// daemon of a database after that time at the latest, whatever else happens: restart,
+// eviction, clock changes.  Without a fresh answer and without a database nobody gets in.
+//
+// All members are safe to call from any thread and from fibers.  Authenticate waits
+// only inside `read`.
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/auth/principal.h"
+#include "core/base/clock.h"
+#include "core/base/worker_pool.h"
+#include "core/config/config.h"
+#include "core/db/tx.h"
+
+namespace gathering::auth {
+
+struct User;
+class Passwords;
+
+inline constexpr std::chrono::seconds kAnswerAge{1};
+inline constexpr std::uint32_t kAnswersMax = 10'000;  // remembered; the one unused for longest leaves first
+
+// A bearer token as the client gets it.
+struct Token {
+  std::string text;
+  Timestamp expires_at;
+  std::chrono::seconds lifetime{0};
+};
+
+struct AuthorityStats {
+  std::uint64_t answers = 0;  // remembered now
+  std::uint64_t answers_max = 0;
+  std::uint64_t hits = 0;       // requests that a remembered answer decided
+  std::uint64_t misses = 0;     // requests that had none
+  std::uint64_t evictions = 0;  // answers that left to make room
+  std::uint64_t refused = 0;    // requests answered with kUnauthenticated
+  WorkerPoolStats hashing;
+};
+
+// The token in the value of an Authorization header; the view points into `header`.  Throws
+// kUnauthenticated: "Missing authentication token" or "Invalid authentication header format".
+[[nodiscard]] std::string_view BearerToken(std::optional<std::string_view> header);
+
+class Authority {
+ public:
+  // Runs its argument once in a reading transaction, wherever that may be done.
+  using RunRead = std::function<void(const std::function<void(db::Tx&)>&)>;
+
+  // Throws kInvalid when the secret key is shorter than kSecretBytesMin.  `clock` must outlive this.
+  Authority(const AuthConfig& config, const Clock& clock);
+  ~Authority();
+  Authority(const Authority&) = delete;
+  Authority& operator=(const Authority&) = delete;
+
+  // Who sent `header`, the value of Authorization if there was one.  Throws kUnauthenticated with the
+  // texts of BearerToken or "Invalid or expired token"; what `read` throws comes out as it is.
+  // With authentication disabled everybody is the administrator.
+  [[nodiscard]] Principal Authenticate(std::optional<std::string_view> header, const RunRead& read);
+
+  // A new token, different from every other one.
+  [[nodiscard]] Token Issue(const User& user) const;
+
+  // To be told after a revocation was committed: on this daemon it then holds at once.
+  void Revoked(std::string_view token);
+
+  // Everything that hashes passwords runs here, so that a flood of logins delays only logins.
+  [[nodiscard]] WorkerPool& hashing() { return hashing_; }
+  [[nodiscard]] Passwords& passwords() { return *passwords_; }
+
+  [[nodiscard]] bool disabled() const { return disabled_; }
+
+  AuthorityStats Stats() const;
+
+ private:
+  class Answers;
+
+  Principal Administrator() const;
+  [[noreturn]] void Refuse(std::string cause);
+
+  const Clock& clock_;
+  const std::chrono::seconds lifetime_;
+  const bool disabled_;
+  const std::string admin_email_;
+  std::unique_ptr<Answers> answers_;
+  std::unique_ptr<Passwords> passwords_;
+  WorkerPool hashing_;
+};
+
+}  // namespace gathering::auth

@@ -1,0 +1,293 @@
+#include "core/base/log.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+
+#include <fmt/format.h>
+#include <spdlog/async.h>
+#include <spdlog/async_logger.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/base_sink.h>
+
+#include "core/base/clock.h"
+#include "core/base/utf8.h"
+#include "core/config/config.h"
+
+namespace gathering::log {
+namespace {
+
+constexpr std::size_t kLineBytesMax = 16 * 1024;
+constexpr std::size_t kTailBytes = 32;      // kept free for `"cut":true}` and the end of the line
+constexpr std::size_t kChunkBytes = 4'096;  // a pipe that polls writable takes this much without blocking
+constexpr int kPollMilliseconds = 200;
+constexpr int kFarewellPolls = 5;  // at Stop a reader who is stuck gets a second, not more
+
+constexpr std::string_view kNames[] = {"debug", "info", "warning", "error"};
+constexpr std::string_view kConsoleNames[] = {"DEBUG", "INFO ", "WARN ", "ERROR"};
+
+// --- one line ----------------------------------------------------------------------------------------
+
+// Appends to a line until it is full; whole characters only.
+class Line {
+ public:
+  [[nodiscard]] bool full() const { return full_; }
+  [[nodiscard]] std::string& text() { return text_; }
+
+  void Fill() { full_ = true; }
+
+  void Raw(std::string_view text) {
+    if (text_.size() + text.size() > kLineBytesMax - kTailBytes) full_ = true;
+    if (!full_) text_ += text;
+  }
+
+  void Escaped(std::string_view text) {
+    while (!text.empty() && !full_) {
+      const std::size_t bytes = Utf8Length(text);
+      if (bytes == 0) {
+        Raw("\\ufffd");
+      } else {
+        AppendCharacter(text.substr(0, bytes));
+      }
+      text.remove_prefix(std::max<std::size_t>(bytes, 1));
+    }
+  }
+
+ private:
+  void AppendCharacter(std::string_view character) {
+    const auto first = static_cast<unsigned char>(character[0]);
+    if (first == '"') return Raw("\\\"");
+    if (first == '\\') return Raw("\\\\");
+    if (first == '\n') return Raw("\\n");
+    if (first < 0x20 || first == 0x7F) return Raw(fmt::format("\\u{:04x}", first));
+    const bool c1_control = first == 0xC2 && static_cast<unsigned char>(character[1]) < 0xA0;
+    if (c1_control) return Raw(fmt::format("\\u{:04x}", static_cast<unsigned char>(character[1])));
+    Raw(character);
+  }
+
+  std::string text_;
+  bool full_ = false;
+};
+
+void AppendJson(Line& line, const std::variant<std::string_view, std::int64_t, double, bool>& value) {
+  if (const auto* text = std::get_if<std::string_view>(&value)) {
+    line.Raw("\"");
+    line.Escaped(*text);
+    line.text() += '"';  // in the room kept for the tail
+  } else if (const auto* number = std::get_if<double>(&value)) {
+    line.Raw(std::isfinite(*number) ? fmt::format("{}", *number) : "null");
+  } else if (const auto* integer = std::get_if<std::int64_t>(&value)) {
+    line.Raw(fmt::format("{}", *integer));
+  } else {
+    line.Raw(std::get<bool>(value) ? "true" : "false");
+  }
+}
+
+std::string JsonLine(LogLevel level, Timestamp now, std::string_view message, Fields fields) {
+  Line line;
+  line.Raw(fmt::format(R"({{"time":"{}","level":"{}","msg":)", ToText(now), kNames[static_cast<int>(level)]));
+  AppendJson(line, message);
+  for (const Field& field : fields) {
+    if (line.full()) break;
+    Line name;
+    name.Raw(",\"");
+    name.Escaped(field.name);
+    name.Raw("\":");
+    // A name goes in only with room for some of its value.
+    if (line.text().size() + name.text().size() + kTailBytes * 2 > kLineBytesMax) {
+      line.Fill();
+      break;
+    }
+    line.Raw(name.text());
+    AppendJson(line, field.value);
+  }
+  line.text() += line.full() ? R"(,"cut":true})" : "}";
+  return std::move(line.text());
+}
+
+bool PlainWord(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return c > ' ' && c < 0x7F && c != '"' && c != '=' && c != '\\';
+  });
+}
+
+std::string ConsoleLine(LogLevel level, Timestamp now, std::string_view message, Fields fields) {
+  constexpr std::int64_t kMillisPerDay = 86'400'000;
+  const std::int64_t millis = ((now.micros / 1'000) % kMillisPerDay + kMillisPerDay) % kMillisPerDay;
+  Line line;
+  line.Raw(fmt::format("{:02}:{:02}:{:02}.{:03} {} ", millis / 3'600'000, millis / 60'000 % 60,
+                       millis / 1'000 % 60, millis % 1'000, kConsoleNames[static_cast<int>(level)]));
+  line.Escaped(message);
+  for (const Field& field : fields) {
+    if (line.full()) break;
+    line.Raw(" ");
+    line.Escaped(field.name);
+    line.Raw("=");
+    const auto* text = std::get_if<std::string_view>(&field.value);
+    if (text && PlainWord(*text)) {
+      line.Raw(*text);
+    } else {
+      AppendJson(line, field.value);
+    }
+  }
+  if (line.full()) line.text() += " (cut)";
+  return std::move(line.text());
+}
+
+// --- the way out ---------------------------------------------------------------------------------------
+
+// Writes whole lines to stderr, in pieces that do not block: a reader who is stuck or gone costs lines, never
+// the process.
+class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  void StartFarewell() { farewell_.store(true, std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
+
+ protected:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    std::string line{message.payload.data(), message.payload.size()};
+    line += '\n';
+    if (!WriteAll(line)) lost_.fetch_add(1, std::memory_order_relaxed);
+  }
+  void flush_() override {}
+
+ private:
+  bool WriteAll(std::string_view text) {
+    while (!text.empty()) {
+      if (!WaitUntilWritable()) return false;
+      const ssize_t written = ::write(STDERR_FILENO, text.data(), std::min(text.size(), kChunkBytes));
+      if (written < 0 && errno != EINTR && errno != EAGAIN) return false;
+      if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return true;
+  }
+
+  bool WaitUntilWritable() {
+    while (true) {
+      const bool over = farewell_polls_ >= kFarewellPolls;
+      pollfd watched{STDERR_FILENO, POLLOUT, 0};
+      const int ready = ::poll(&watched, 1, over ? 0 : kPollMilliseconds);
+      if (ready > 0) return (watched.revents & POLLOUT) != 0;
+      if (over || (ready < 0 && errno != EINTR)) return false;
+      if (farewell_.load(std::memory_order_relaxed)) ++farewell_polls_;
+    }
+  }
+
+  std::atomic<bool> farewell_{false};
+  std::atomic<std::uint64_t> lost_{0};
+  int farewell_polls_ = 0;  // guarded by the base's mutex
+};
+
+// What the process logs through.
+struct Writer {
+  ~Writer() {
+    sink->StartFarewell();
+    logger.reset();
+    threads.reset();
+  }
+
+  std::shared_mutex mutex;  // guards the pointers; held shared while a line is queued
+  std::shared_ptr<spdlog::details::thread_pool> threads;
+  std::shared_ptr<StderrSink> sink = std::make_shared<StderrSink>();
+  std::shared_ptr<spdlog::logger> logger;
+  std::uint64_t dropped_before = 0;  // by writers that have stopped
+  std::atomic<LogLevel> level{LogLevel::kInfo};
+  std::atomic<bool> json{::isatty(STDERR_FILENO) == 0};
+};
+
+Writer& TheWriter() {
+  static Writer writer;
+  return writer;
+}
+
+std::uint64_t DroppedBy(const Writer& writer) {
+  return writer.dropped_before + writer.sink->lost() +
+         (writer.threads ? writer.threads->overrun_counter() : 0);
+}
+
+bool Enabled(LogLevel level) {
+  return level >= TheWriter().level.load(std::memory_order_relaxed);
+}
+
+void Log(LogLevel level, std::string_view message, Fields fields) {
+  if (!Enabled(level)) return;
+  Writer& writer = TheWriter();
+  const Timestamp now = SystemClock{}.WallNow();
+  const std::string line = writer.json.load(std::memory_order_relaxed)
+                               ? JsonLine(level, now, message, fields)
+                               : ConsoleLine(level, now, message, fields);
+  const spdlog::string_view_t text{line.data(), line.size()};
+  const std::shared_lock lock{writer.mutex};
+  if (writer.logger) {
+    writer.logger->log(spdlog::level::critical, text);
+  } else {
+    writer.sink->log(spdlog::details::log_msg{{}, {}, spdlog::level::critical, text});
+  }
+}
+
+}  // namespace
+
+void Start(const LogConfig& config) {
+  Stop();
+  Writer& writer = TheWriter();
+  writer.level.store(config.level, std::memory_order_relaxed);
+  const bool terminal = ::isatty(STDERR_FILENO) != 0;
+  writer.json.store(config.format == LogFormat::kJson || (config.format == LogFormat::kAuto && !terminal),
+                    std::memory_order_relaxed);
+  const std::unique_lock lock{writer.mutex};
+  writer.sink = std::make_shared<StderrSink>();
+  writer.threads = std::make_shared<spdlog::details::thread_pool>(config.queue_max, 1);
+  writer.logger = std::make_shared<spdlog::async_logger>("gathering", writer.sink, writer.threads,
+                                                         spdlog::async_overflow_policy::overrun_oldest);
+}
+
+void Stop() {
+  Writer& writer = TheWriter();
+  const std::unique_lock lock{writer.mutex};
+  if (!writer.threads) return;
+  writer.sink->StartFarewell();
+  writer.logger.reset();
+  const std::uint64_t overrun = writer.threads->overrun_counter();
+  writer.threads.reset();  // writes what waits and joins the thread
+  writer.dropped_before += overrun + writer.sink->lost();
+  writer.sink = std::make_shared<StderrSink>();
+  writer.sink->StartFarewell();
+}
+
+void SetLevel(LogLevel level) {
+  TheWriter().level.store(level, std::memory_order_relaxed);
+}
+
+std::uint64_t Dropped() {
+  Writer& writer = TheWriter();
+  const std::shared_lock lock{writer.mutex};
+  return DroppedBy(writer);
+}
+
+void Debug(std::string_view message, Fields fields) {
+  Log(LogLevel::kDebug, message, fields);
+}
+void Info(std::string_view message, Fields fields) {
+  Log(LogLevel::kInfo, message, fields);
+}
+void Warn(std::string_view message, Fields fields) {
+  Log(LogLevel::kWarning, message, fields);
+}
+void Error(std::string_view message, Fields fields) {
+  Log(LogLevel::kError, message, fields);
+}
+bool DebugEnabled() {
+  return Enabled(LogLevel::kDebug);
+}
+bool InfoEnabled() {
+  return Enabled(LogLevel::kInfo);
+}
+
+}  // namespace gathering::log

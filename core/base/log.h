@@ -1,0 +1,51 @@
+#pragma once
+// The log: one line an event, as JSON or for a reader's eyes, on stderr.
+//
+//   log::Info("migration applied", {{"version", 3}, {"duration_ms", 41}});
+//
+// Lines wait in a bounded queue for one writer thread; when it is full the oldest
+// line is dropped and counted, never the caller held up.  Control bytes in values
+// are escaped, a line is cut at 16 KiB.  Before Start and after Stop lines are
+// written at once by the caller.  Safe from any thread.
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace gathering {
+struct LogConfig;
+enum class LogLevel : std::uint8_t;
+}  // namespace gathering
+
+namespace gathering::log {
+
+struct Field {
+  std::string_view name;
+  std::variant<std::string_view, std::int64_t, double, bool> value;
+
+  Field(std::string_view n, std::string_view v) : name(n), value(v) {}
+  Field(std::string_view n, const char* v) : name(n), value(std::string_view{v}) {}
+  Field(std::string_view n, const std::string& v) : name(n), value(std::string_view{v}) {}
+  Field(std::string_view n, bool v) : name(n), value(v) {}
+  Field(std::string_view n, double v) : name(n), value(v) {}
+  template <std::integral T>
+  requires(!std::same_as<T, bool>) Field(std::string_view n, T v)
+      : name(n), value(static_cast<std::int64_t>(v)) {}
+};
+using Fields = std::initializer_list<Field>;
+
+void Start(const LogConfig& config);
+void Stop();  // writes what waits
+void SetLevel(LogLevel level);
+[[nodiscard]] std::uint64_t Dropped();
+
+void Debug(std::string_view message, Fields fields = {});
+void Info(std::string_view message, Fields fields = {});
+void Warn(std::string_view message, Fields fields = {});
+void Error(std::string_view message, Fields fields = {});
+[[nodiscard]] bool DebugEnabled();
+[[nodiscard]] bool InfoEnabled();
+
+}  // namespace gathering::log

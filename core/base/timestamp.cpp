@@ -1,0 +1,167 @@
+#include "core/base/timestamp.h"
+
+#include <array>
+#include <charconv>
+#include <chrono>
+
+#include <fmt/format.h>
+
+namespace gathering {
+namespace {
+
+constexpr std::int64_t kMicrosPerSecond = 1'000'000;
+constexpr std::int64_t kSecondsPerDay = 86'400;
+
+struct Civil {
+  std::chrono::year_month_day day;
+  std::int64_t second_of_day;
+  std::int64_t micros;
+};
+
+Civil Split(std::int64_t micros) {
+  std::int64_t seconds = micros / kMicrosPerSecond;
+  std::int64_t fraction = micros % kMicrosPerSecond;
+  if (fraction < 0) {
+    fraction += kMicrosPerSecond;
+    --seconds;
+  }
+  std::int64_t days = seconds / kSecondsPerDay;
+  std::int64_t rest = seconds % kSecondsPerDay;
+  if (rest < 0) {
+    rest += kSecondsPerDay;
+    --days;
+  }
+  return {std::chrono::year_month_day{std::chrono::sys_days{std::chrono::days{days}}}, rest, fraction};
+}
+
+std::string Render(std::int64_t micros, std::string_view suffix) {
+  const Civil c = Split(micros);
+  std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(c.day.year()),
+                                 static_cast<unsigned>(c.day.month()), static_cast<unsigned>(c.day.day()),
+                                 c.second_of_day / 3600, c.second_of_day / 60 % 60, c.second_of_day % 60);
+  if (c.micros != 0) fmt::format_to(std::back_inserter(text), ".{:06}", c.micros);
+  text += suffix;
+  return text;
+}
+
+// Takes exactly `digits` digits off the front of `text`.
+std::optional<int> Digits(std::string_view& text, std::size_t digits) {
+  if (text.size() < digits) return std::nullopt;
+  int value = 0;
+  for (std::size_t i = 0; i < digits; ++i) {
+    if (text[i] < '0' || text[i] > '9') return std::nullopt;
+    value = value * 10 + (text[i] - '0');
+  }
+  text.remove_prefix(digits);
+  return value;
+}
+
+bool Skip(std::string_view& text, char c) {
+  if (text.empty() || text.front() != c) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+std::optional<std::chrono::sys_days> TakeDay(std::string_view& text) {
+  const auto year = Digits(text, 4);
+  if (!year || !Skip(text, '-')) return std::nullopt;
+  const auto month = Digits(text, 2);
+  if (!month || !Skip(text, '-')) return std::nullopt;
+  const auto day = Digits(text, 2);
+  if (!day) return std::nullopt;
+  const std::chrono::year_month_day date{std::chrono::year{*year},
+                                         std::chrono::month{static_cast<unsigned>(*month)},
+                                         std::chrono::day{static_cast<unsigned>(*day)}};
+  if (!date.ok()) return std::nullopt;
+  return std::chrono::sys_days{date};
+}
+
+std::optional<std::int64_t> TakeFraction(std::string_view& text) {
+  if (!Skip(text, '.')) return 0;
+  std::int64_t micros = 0;
+  std::int64_t scale = kMicrosPerSecond / 10;
+  std::size_t digits = 0;
+  while (!text.empty() && text.front() >= '0' && text.front() <= '9') {
+    micros += (text.front() - '0') * scale;
+    scale /= 10;
+    ++digits;
+    text.remove_prefix(1);
+  }
+  if (digits == 0) return std::nullopt;
+  return micros;
+}
+
+std::optional<std::int64_t> TakeOffsetSeconds(std::string_view& text) {
+  if (text.empty()) return 0;
+  if (text == "Z" || text == "z") {
+    text = {};
+    return 0;
+  }
+  const int sign = text.front() == '-' ? -1 : 1;
+  if (!Skip(text, '+') && !Skip(text, '-')) return std::nullopt;
+  const auto hours = Digits(text, 2);
+  if (!hours || *hours > 15) return std::nullopt;
+  std::int64_t minutes = 0;
+  if (!text.empty()) {
+    Skip(text, ':');
+    const auto value = Digits(text, 2);
+    if (!value || *value > 59) return std::nullopt;
+    minutes = *value;
+  }
+  return sign * (*hours * 3600 + minutes * 60);
+}
+
+}  // namespace
+
+std::string ToText(Timestamp moment) {
+  return Render(moment.micros, "Z");
+}
+
+std::string ToText(OffsetTimestamp moment) {
+  return Render(moment.micros, "+00:00");
+}
+
+std::optional<Timestamp> ParseTimestamp(std::string_view text) {
+  const auto day = TakeDay(text);
+  if (!day || text.empty() || (text.front() != 'T' && text.front() != 't' && text.front() != ' ')) {
+    return std::nullopt;
+  }
+  text.remove_prefix(1);
+  const auto hour = Digits(text, 2);
+  if (!hour || *hour > 23 || !Skip(text, ':')) return std::nullopt;
+  const auto minute = Digits(text, 2);
+  if (!minute || *minute > 59) return std::nullopt;
+  int second = 0;
+  if (Skip(text, ':')) {
+    const auto value = Digits(text, 2);
+    if (!value || *value > 59) return std::nullopt;
+    second = *value;
+  }
+  const auto fraction = TakeFraction(text);
+  if (!fraction) return std::nullopt;
+  const auto offset = TakeOffsetSeconds(text);
+  if (!offset || !text.empty()) return std::nullopt;
+  const std::int64_t seconds =
+      day->time_since_epoch().count() * kSecondsPerDay + *hour * 3600 + *minute * 60 + second - *offset;
+  return Timestamp{seconds * kMicrosPerSecond + *fraction};
+}
+
+std::optional<Date> ParseDate(std::string_view text) {
+  std::string_view rest = text;
+  if (!TakeDay(rest) || !rest.empty()) return std::nullopt;
+  return Date{std::string{text}};
+}
+
+std::string ToHttpDate(Timestamp moment) {
+  static constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const Civil c = Split(moment.micros);
+  const std::chrono::weekday weekday{std::chrono::sys_days{c.day}};
+  return fmt::format("{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT", kDays[weekday.c_encoding()],
+                     static_cast<unsigned>(c.day.day()), kMonths[static_cast<unsigned>(c.day.month()) - 1],
+                     static_cast<int>(c.day.year()), c.second_of_day / 3600, c.second_of_day / 60 % 60,
+                     c.second_of_day % 60);
+}
+
+}  // namespace gathering

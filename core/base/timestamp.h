@@ -1,0 +1,45 @@
+#pragma once
+// A moment in UTC, in microseconds since 1970, and its texts.
+//
+// The API has two spellings of the same moment, by the age of the route:
+// Timestamp prints "2026-11-23T09:36:00.655715Z", OffsetTimestamp prints
+// "2026-11-23T09:36:00.655715+00:00".  Zero microseconds are left out, as the
+// API's users are used to.
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace gathering {
+
+struct Timestamp {
+  std::int64_t micros = 0;
+  auto operator<=>(const Timestamp&) const = default;
+};
+
+struct OffsetTimestamp {
+  std::int64_t micros = 0;
+  auto operator<=>(const OffsetTimestamp&) const = default;
+};
+
+// A calendar day, "2026-01-02".
+struct Date {
+  std::string text;
+  auto operator<=>(const Date&) const = default;
+};
+
+[[nodiscard]] std::string ToText(Timestamp moment);
+[[nodiscard]] std::string ToText(OffsetTimestamp moment);
+
+// Reads "2026-11-23T09:36:00.655715Z", the same with an offset or with a space
+// instead of the T (PostgreSQL's text form).  Without an offset UTC is meant.
+[[nodiscard]] std::optional<Timestamp> ParseTimestamp(std::string_view text);
+
+// Reads "YYYY-MM-DD" and checks that the day exists.
+[[nodiscard]] std::optional<Date> ParseDate(std::string_view text);
+
+// "Mon, 23 Nov 2026 09:35:55 GMT", the form of HTTP's Date header (RFC 9110 section 5.6.7).
+[[nodiscard]] std::string ToHttpDate(Timestamp moment);
+
+}  // namespace gathering

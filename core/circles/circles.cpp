@@ -1,0 +1,150 @@
+#include <algorithm>
+
+#include "core/base/text.h"
+#include "core/circles/circle.h"
+#include "core/db/queries.h"
+#include "core/tasks/routing.h"
+
+namespace gathering::circles {
+namespace {
+
+template <class T>
+struct Counted {
+  T item;
+  std::int64_t total = 0;
+
+  static void Fields(auto& self, auto& visit) {
+    T::Fields(self.item, visit);
+    visit("total", self.total);
+  }
+};
+
+// Moves the rows of one slice into `items`; false when it is empty, so that the total is not known.
+template <class T>
+bool Unpack(std::vector<Counted<T>> rows, std::vector<T>& items, std::int64_t& total) {
+  items.reserve(rows.size());
+  for (auto& row : rows) items.push_back(std::move(row.item));
+  if (rows.empty()) return false;
+  total = rows.front().total;
+  return true;
+}
+
+}  // namespace
+
+Error NotFound(std::string_view name) {
+  return Error{Code::kNotFound, "Circle '" + std::string{name} + "' not found"};
+}
+
+LockedCircle Lock(db::Tx& tx, std::string_view name) {
+  auto circle = tx.Maybe<LockedCircle>(sql::kCircleLock, name);
+  if (!circle) throw NotFound(name);
+  return *circle;
+}
+
+std::int64_t IdOf(db::Tx& tx, std::string_view name) {
+  const auto id = tx.Maybe<std::int64_t>(sql::kCircleIdByName, name);
+  if (!id) throw NotFound(name);
+  return *id;
+}
+
+CircleList List(db::Tx& tx, const Slice& slice) {
+  CircleList list;
+  auto rows = tx.All<Counted<Circle>>(sql::kCircleList, slice.limit, slice.offset);
+  const bool known = Unpack(std::move(rows), list.circles, list.total);
+  if (!known && slice.offset > 0) list.total = tx.One<std::int64_t>(sql::kCircleCount);
+  return list;
+}
+
+CircleDetail Get(db::Tx& tx, std::string_view name) {
+  auto circle = tx.Maybe<CircleDetail>(sql::kCircleDetail, name);
+  if (!circle) throw NotFound(name);
+  return *std::move(circle);
+}
+
+CircleDetail Create(db::Tx& tx, const NewCircle& circle, std::string_view user) {
+  const auto id = tx.Maybe<std::int64_t>(sql::kCircleAdd, circle.name, circle.require_review,
+                                         circle.auto_route, circle.max_concurrent_tasks, user);
+  if (!id) throw Error{Code::kConflict, "Circle '" + circle.name + "' already exists"};
+  return Get(tx, circle.name);
+}
+
+void Delete(db::Tx& tx, std::string_view name) {
+  if (tx.Run(sql::kCircleDelete, name).empty()) throw NotFound(name);
+}
+
+bool Start(db::Tx& tx, std::string_view name, std::string_view user) {
+  const auto id = tx.Maybe<std::int64_t>(sql::kCircleStart, name);
+  if (!id) {
+    IdOf(tx, name);
+    return false;
+  }
+  tasks::AssignPending(tx, *id, user);
+  return true;
+}
+
+bool Stop(db::Tx& tx, std::string_view name) {
+  if (tx.Maybe<std::int64_t>(sql::kCircleStop, name)) return true;
+  IdOf(tx, name);
+  return false;
+}
+
+void AddMember(db::Tx& tx, std::string_view circle, const NewMember& member, std::string_view user) {
+  const LockedCircle locked = Lock(tx, circle);
+  if (tx.One<std::int64_t>(sql::kCircleMemberCount, locked.id) >= kMembersMax) {
+    throw Error{Code::kRejected,
+                "The circle has " + std::to_string(kMembersMax) + " members, which is all it can"};
+  }
+  const bool added = !tx.Run(sql::kCircleMemberAdd, locked.id, member.agent_id, member.name, member.provider,
+                             member.model, member.competencies, member.can_review)
+                          .empty();
+  if (!added) {
+    throw Error{Code::kConflict, "Agent " + std::to_string(member.agent_id) + " already in circle"};
+  }
+  tasks::AssignPending(tx, locked.id, user);
+}
+
+void RemoveMember(db::Tx& tx, std::string_view circle, const Departure& departure) {
+  const LockedCircle locked = Lock(tx, circle);
+  if (tx.Run(sql::kCircleMemberRemove, locked.id, departure.agent_id).empty()) {
+    throw Error{Code::kNotFound, "Agent " + std::to_string(departure.agent_id) + " not in circle"};
+  }
+  tasks::Release(tx, {.circle_id = locked.id, .agent_id = departure.agent_id, .user = departure.user});
+  tasks::AssignPending(tx, locked.id, departure.user);
+}
+
+ConflictList Conflicts(db::Tx& tx, std::string_view circle, const Slice& slice) {
+  ConflictList list;
+  const std::int64_t id = IdOf(tx, circle);
+  auto rows = tx.All<Counted<Conflict>>(sql::kCircleConflicts, id, slice.limit, slice.offset);
+  const bool known = Unpack(std::move(rows), list.conflicts, list.total);
+  if (!known && slice.offset > 0) list.total = tx.One<std::int64_t>(sql::kCircleConflictCount, id);
+  return list;
+}
+
+CircleMetrics Metrics(db::Tx& tx, std::string_view circle) {
+  auto metrics = tx.Maybe<CircleMetrics>(sql::kCircleMetrics, circle);
+  if (!metrics) throw NotFound(circle);
+  return *std::move(metrics);
+}
+
+std::size_t Characters(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+std::vector<std::string> SplitCompetencies(std::string_view text) {
+  std::vector<std::string> parts;
+  for (std::string& part : Split(text, ',')) {
+    if (std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(std::move(part));
+  }
+  return parts;
+}
+
+bool CompetenciesFit(const std::vector<std::string>& competencies) {
+  return competencies.size() <= static_cast<std::size_t>(kCompetenciesMax) &&
+         std::all_of(competencies.begin(), competencies.end(), [](const std::string& one) {
+           return !one.empty() && Characters(one) <= static_cast<std::size_t>(kCompetencyLengthMax);
+         });
+}
+
+}  // namespace gathering::circles

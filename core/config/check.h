@@ -1,0 +1,21 @@
+#pragma once
+// Rules between values, and the forms that a type alone does not say.
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/config/load.h"
+
+namespace gathering::config {
+
+// What is wrong with an address to listen on, or nothing: "HOST:PORT", "[IPV6]:PORT", "unix:/PATH".
+[[nodiscard]] std::optional<std::string> ListenProblem(std::string_view address);
+
+// Whether the text has the shape of a bcrypt or argon2id hash.
+[[nodiscard]] bool LooksLikeHash(std::string_view text);
+
+// Appends to `problems` and to the configuration's own warnings, each with the value's origin.
+void CheckConfig(LoadedConfig& loaded, const Environment& environment, std::vector<std::string>& problems);
+
+}  // namespace gathering::config

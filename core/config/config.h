@@ -1,0 +1,83 @@
+#pragma once
+// Everything an operator can decide, as plain values with their defaults.
+//
+// The keys, their names in the file and the environment, their bounds and their
+// sentences are in core/config/keys.cpp, one object a key; core/config/load.h
+// fills this struct from them.
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/db/pool.h"
+
+namespace gathering {
+
+enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError };
+enum class LogFormat : std::uint8_t { kAuto, kConsole, kJson };  // kAuto: console on a terminal, else JSON
+
+// Every bound of the HTTP front, with the status that answers a request beyond it.
+struct HttpLimits {
+  std::uint32_t request_line_bytes_max = 8'192;       // 414
+  std::uint32_t head_bytes_max = 16'384;              // 431
+  std::uint32_t headers_max = 100;                    // 431
+  std::uint32_t path_bytes_max = 1'024;               // 414
+  std::uint32_t query_pairs_max = 128;                // 400
+  std::uint32_t body_bytes_max = 1'048'576;           // 413
+  std::uint32_t json_depth_max = 64;                  // 400
+  std::uint32_t json_nodes_max = 50'000;              // 413
+  std::uint32_t connections_max = 4'096;              // 503 and close
+  std::uint32_t connections_per_address_max = 256;    // 503 and close; not for unix sockets
+  std::uint32_t requests_per_connection_max = 1'000;  // then Connection: close
+  std::uint32_t requests_in_progress_max = 2'048;     // 503 with Retry-After, before the body is read
+  std::uint32_t fiber_stack_bytes = 262'144;
+  std::chrono::milliseconds head_timeout{10'000};     // first byte to end of head: 408
+  std::chrono::milliseconds body_grace{5'000};        // after that a body must come faster than
+  std::uint32_t body_bytes_per_second_min = 1'024;    // this: 408
+  std::chrono::milliseconds request_timeout{30'000};  // the deadline handlers see: 503
+  std::chrono::milliseconds idle_timeout{60'000};     // keep-alive between requests: closed
+  std::chrono::milliseconds write_timeout{10'000};    // no progress for so long: closed
+};
+
+struct HttpConfig {
+  std::vector<std::string> listen = {
+      "127.0.0.1:8000"};    // "HOST:PORT", "[::1]:PORT", "unix:/path"; port 0: any
+  std::uint32_t loops = 0;  // 0: one per core
+  std::vector<std::string> cors_origins = {"http://localhost:3000", "http://localhost:5000"};
+  std::chrono::milliseconds drain_timeout{30'000};  // at SIGTERM, for requests in progress
+  HttpLimits limits;
+};
+
+struct DatabaseConfig {
+  db::PoolOptions pool;      // pool.url empty: the embedded database
+  std::string binaries_dir;  // of PostgreSQL; empty: looked for
+  std::string
+      embedded_user;  // who runs the embedded server when we are root; empty: gathering, else postgres
+};
+
+struct AuthConfig {
+  std::string secret_key;  // signs tokens; empty on the embedded database: generated and kept
+  std::chrono::seconds token_lifetime{86'400};
+  std::string admin_email;          // with admin_password_hash: the built-in administrator
+  std::string admin_password_hash;  // bcrypt or argon2id
+  bool disabled = false;            // development only: everybody is the administrator
+  std::uint32_t hash_threads = 1;
+  std::uint32_t hash_queue_max = 64;
+};
+
+struct LogConfig {
+  LogLevel level = LogLevel::kInfo;
+  LogFormat format = LogFormat::kAuto;
+  std::uint32_t queue_max = 8'192;  // lines waiting to be written; beyond: the oldest is dropped and counted
+};
+
+struct Config {
+  std::string
+      data_dir;  // empty: $STATE_DIRECTORY, /var/lib/gathering for root, else $XDG_STATE_HOME/gathering
+  HttpConfig http;
+  DatabaseConfig database;
+  AuthConfig auth;
+  LogConfig log;
+};
+
+}  // namespace gathering

@@ -1,0 +1,248 @@
+#include "core/db/connection.h"
+
+#include <fcntl.h>
+#include <libpq-fe.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <vector>
+
+#include <fmt/format.h>
+#include <pqxx/pqxx>
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/db/pg_error.h"
+
+namespace gathering::db {
+namespace {
+
+constexpr std::chrono::seconds kRetryAfter{1};
+
+// An empty state is how the driver reports a broken network in the middle of a statement.
+std::string StateOf(const std::exception& error) {
+  if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&error)) return sql->sqlstate();
+  if (dynamic_cast<const pqxx::serialization_failure*>(&error) != nullptr) return "40001";
+  if (dynamic_cast<const pqxx::deadlock_detected*>(&error) != nullptr) return "40P01";
+  if (dynamic_cast<const pqxx::transaction_rollback*>(&error) != nullptr) return "40000";
+  if (dynamic_cast<const pqxx::too_many_connections*>(&error) != nullptr) return "53300";
+  if (dynamic_cast<const pqxx::broken_connection*>(&error) != nullptr) return "08006";
+  return "XX000";
+}
+
+// The driver drops the server's structured fields but keeps the verbose text, where this line comes
+// after everything a client could have written.
+std::string ConstraintOf(std::string_view verbose) {
+  constexpr std::string_view kLabel = "\nCONSTRAINT NAME:  ";
+  const std::size_t at = verbose.rfind(kLabel);
+  if (at == std::string_view::npos) return {};
+  const std::string_view rest = verbose.substr(at + kLabel.size());
+  return std::string{rest.substr(0, rest.find('\n'))};
+}
+
+void AppendKeyword(std::string& conninfo, std::string_view keyword, std::string_view value) {
+  conninfo.append(keyword).append("='");
+  for (const char c : value) {
+    if (c == '\'' || c == '\\') conninfo += '\\';
+    conninfo += c;
+  }
+  conninfo += "' ";
+}
+
+// The URL as keywords, with our own where it is silent.
+std::string ConnInfo(const ConnectionOptions& options) {
+  char* complaint = nullptr;
+  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> parsed{
+      PQconninfoParse(options.url.c_str(), &complaint), PQconninfoFree};
+  const std::unique_ptr<char, void (*)(void*)> complaint_owner{complaint, PQfreemem};
+  if (!parsed) {
+    throw Error{Code::kInvalid, "the database URL cannot be read",
+                complaint != nullptr ? complaint : "no memory"};
+  }
+  using std::chrono::ceil;
+  std::map<std::string, std::string, std::less<>> keywords{
+      {"application_name", options.application_name},
+      {"client_encoding", "UTF8"},
+      {"connect_timeout", fmt::format("{}", ceil<std::chrono::seconds>(options.connect_timeout).count())},
+      {"keepalives_idle", "10"},
+      {"keepalives_interval", "3"},
+      {"keepalives_count", "3"},
+      {"tcp_user_timeout", fmt::format("{}", options.tcp_user_timeout.count())},
+  };
+  for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
+    if (option->val != nullptr) keywords[option->keyword] = option->val;
+  }
+  std::string conninfo;
+  for (const auto& [keyword, value] : keywords) AppendKeyword(conninfo, keyword, value);
+  return conninfo;
+}
+
+std::string SessionSettings(const ConnectionOptions& options) {
+  return fmt::format(
+      "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = {}; SET lock_timeout = {}; "
+      "SET idle_in_transaction_session_timeout = {}",
+      options.statement_timeout.count(), options.lock_timeout.count(),
+      options.idle_in_transaction_timeout.count());
+}
+
+class Notices final : public pqxx::errorhandler {
+ public:
+  explicit Notices(pqxx::connection_base& connection) : pqxx::errorhandler(connection) {}
+  bool operator()(const char message[]) noexcept override {
+    log::Debug("notice from the database", {{"notice", message}});
+    return false;
+  }
+};
+
+class DriverResult final : public Result {
+ public:
+  explicit DriverResult(pqxx::result result) : result_(std::move(result)) {}
+
+  std::size_t rows() const override { return result_.size(); }
+  std::size_t columns() const override { return result_.columns(); }
+  std::size_t affected() const override { return result_.affected_rows(); }
+  std::string_view column_name(std::size_t column) const override {
+    return result_.column_name(static_cast<pqxx::row_size_type>(column));
+  }
+  std::optional<std::string_view> text(std::size_t row, std::size_t column) const override {
+    const auto field =
+        result_[static_cast<pqxx::result_size_type>(row)][static_cast<pqxx::row_size_type>(column)];
+    if (field.is_null()) return std::nullopt;
+    return std::string_view{field.c_str(), field.size()};
+  }
+
+ private:
+  pqxx::result result_;
+};
+
+// Values end at a NUL on their way to the server, and it could not store one anyway.
+std::vector<const char*> Pointers(const Params& params) {
+  std::vector<const char*> pointers;
+  pointers.reserve(params.size());
+  for (const auto& param : params) {
+    if (param && param->find('\0') != std::string::npos) {
+      throw Error{Code::kRejected, "a text must not contain the character U+0000"};
+    }
+    pointers.push_back(param ? param->c_str() : nullptr);
+  }
+  return pointers;
+}
+
+}  // namespace
+
+class Connection::Driver {
+ public:
+  explicit Driver(const ConnectionOptions& options) : connection(ConnInfo(options)), notices(connection) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored \
+    "-Wdeprecated-declarations"  // gone in libpqxx 7, where this is the only behaviour
+    connection.inhibit_reactivation(true);
+#pragma GCC diagnostic pop
+    connection.set_verbosity(pqxx::connection_base::verbose);
+    interrupt_fd = fcntl(connection.sock(), F_DUPFD_CLOEXEC, 0);
+  }
+  ~Driver() {
+    if (interrupt_fd >= 0) close(interrupt_fd);
+  }
+
+  pqxx::connection connection;
+  int interrupt_fd =
+      -1;  // the same socket under a number that libpq cannot close and the kernel not give away
+  Notices notices;
+  // BEGIN and COMMIT are sent as statements, so that each failure is seen where it happens.
+  pqxx::nontransaction channel{connection};
+};
+
+Connection::Connection(const ConnectionOptions& options) {
+  try {
+    driver_ = std::make_unique<Driver>(options);
+    driver_->channel.exec(SessionSettings(options));
+  } catch (const pqxx::pqxx_exception& error) {
+    throw Unavailable("the database is away", kRetryAfter, error.base().what());
+  }
+}
+
+Connection::~Connection() = default;
+
+Rows Connection::Execute(const Query& query, const Params& params) {
+  const std::vector<const char*> values = Pointers(params);
+  try {
+    const std::string name{query.name};
+    driver_->connection.prepare(name, std::string{query.text});
+    return Rows{std::make_unique<DriverResult>(
+        driver_->channel.exec_prepared(name, pqxx::prepare::make_dynamic_params(values)))};
+  } catch (const pqxx::pqxx_exception& error) {
+    Translate(error.base(), query.name);
+  }
+}
+
+void Connection::Prepare(const Query& query) {
+  try {
+    const std::string name{query.name};
+    driver_->connection.prepare(name, std::string{query.text});
+    driver_->connection.prepare_now(name);
+  } catch (const pqxx::pqxx_exception& error) {
+    Translate(error.base(), query.name);
+  }
+}
+
+Rows Connection::Execute(std::string_view sql, const Params& params) {
+  const std::vector<const char*> values = Pointers(params);
+  try {
+    return Rows{std::make_unique<DriverResult>(
+        driver_->channel.exec_params(std::string{sql}, pqxx::prepare::make_dynamic_params(values)))};
+  } catch (const pqxx::pqxx_exception& error) {
+    Translate(error.base(), "statement");
+  }
+}
+
+void Connection::Script(std::string_view sql) {
+  try {
+    driver_->channel.exec(std::string{sql});
+  } catch (const pqxx::pqxx_exception& error) {
+    Translate(error.base(), "script");
+  }
+}
+
+void Connection::Translate(const std::exception& error, std::string_view what) {
+  const std::string state = open() ? StateOf(error) : "";
+  const Meaning meaning = MeaningOf(state);
+  failure_ = std::max(failure_, meaning.failure);
+  Error translated{meaning.code, std::string{meaning.message},
+                   fmt::format("{}: {} {}", what, state.empty() ? "connection lost:" : state, error.what())};
+  if (state.starts_with("23")) translated.constraint = ConstraintOf(error.what());
+  if (meaning.code == Code::kUnavailable) translated.retry_after = kRetryAfter;
+  throw translated;
+}
+
+bool Connection::open() const {
+  return driver_->connection.is_open();
+}
+
+bool Connection::Quiet() const {
+  pollfd watched{.fd = driver_->connection.sock(), .events = POLLIN, .revents = 0};
+  return open() && poll(&watched, 1, 0) == 0;
+}
+
+bool Connection::Ping() {
+  try {
+    driver_->channel.exec("SELECT 1");
+    return true;
+  } catch (const pqxx::pqxx_exception&) {
+    failure_ = Failure::kLost;
+    return false;
+  }
+}
+
+void Connection::Interrupt() noexcept {
+  shutdown(driver_->interrupt_fd, SHUT_RDWR);
+}
+
+int Connection::backend_pid() const {
+  return driver_->connection.backendpid();
+}
+
+}  // namespace gathering::db

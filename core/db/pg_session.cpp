@@ -1,0 +1,240 @@
+#include "core/db/session.h"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "core/db/pg_error.h"
+
+namespace gathering::db {
+namespace {
+
+constexpr std::chrono::seconds kRetryAfter{1};
+constexpr int kCancelCheckMs = 100;
+constexpr std::string_view kCommit = "COMMIT";
+
+using ConnOwner = std::unique_ptr<PGconn, void (*)(PGconn*)>;
+using ResultOwner = std::unique_ptr<PGresult, void (*)(PGresult*)>;
+
+class SessionResult final : public Result {
+ public:
+  explicit SessionResult(ResultOwner result) : result_(std::move(result)) {}
+
+  std::size_t rows() const override { return static_cast<std::size_t>(PQntuples(result_.get())); }
+  std::size_t columns() const override { return static_cast<std::size_t>(PQnfields(result_.get())); }
+  std::size_t affected() const override {
+    const std::string_view text = PQcmdTuples(result_.get());
+    std::size_t count = 0;
+    std::from_chars(text.data(), text.data() + text.size(), count);
+    return count;
+  }
+  std::string_view column_name(std::size_t column) const override {
+    return PQfname(result_.get(), static_cast<int>(column));
+  }
+  std::optional<std::string_view> text(std::size_t row, std::size_t column) const override {
+    const int r = static_cast<int>(row);
+    const int c = static_cast<int>(column);
+    if (PQgetisnull(result_.get(), r, c) != 0) return std::nullopt;
+    return std::string_view{PQgetvalue(result_.get(), r, c),
+                            static_cast<std::size_t>(PQgetlength(result_.get(), r, c))};
+  }
+
+ private:
+  ResultOwner result_;
+};
+
+std::string_view FieldOf(const PGresult* result, int code) {
+  const char* text = PQresultErrorField(result, code);
+  return text != nullptr ? std::string_view{text} : std::string_view{};
+}
+
+SqlError ToError(const PGresult* result) {
+  const std::string_view state = FieldOf(result, PG_DIAG_SQLSTATE);
+  const Meaning meaning = MeaningOf(state);
+  std::string text{FieldOf(result, PG_DIAG_MESSAGE_PRIMARY)};
+  if (text.empty()) text = PQresultErrorMessage(result);
+  if (const auto detail = FieldOf(result, PG_DIAG_MESSAGE_DETAIL); !detail.empty())
+    text.append("\n").append(detail);
+  if (const auto hint = FieldOf(result, PG_DIAG_MESSAGE_HINT); !hint.empty()) text.append("\n").append(hint);
+  SqlError error{meaning.code, std::string{meaning.message}, fmt::format("{} {}", state, text)};
+  error.sqlstate = state;
+  error.text = std::move(text);
+  const std::string_view position = FieldOf(result, PG_DIAG_STATEMENT_POSITION);
+  std::from_chars(position.data(), position.data() + position.size(), error.position);
+  if (meaning.code == Code::kUnavailable) error.retry_after = kRetryAfter;
+  return error;
+}
+
+ConnOwner Connect(const SessionOptions& options) {
+  char* complaint = nullptr;
+  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> readable{
+      PQconninfoParse(options.url.c_str(), &complaint), PQconninfoFree};
+  const std::unique_ptr<char, void (*)(void*)> complaint_owner{complaint, PQfreemem};
+  if (!readable) {
+    throw Error{Code::kInvalid, "the database URL cannot be read",
+                complaint != nullptr ? complaint : "no memory"};
+  }
+  using std::chrono::ceil;
+  const std::string timeout = fmt::format("{}", ceil<std::chrono::seconds>(options.connect_timeout).count());
+  // Later keywords win, and "dbname" is replaced by all that the URL says.
+  constexpr std::array kKeywords = {
+      "application_name", "connect_timeout", "keepalives_idle", "keepalives_interval",
+      "keepalives_count", "dbname",          "client_encoding", static_cast<const char*>(nullptr)};
+  const std::array values = {
+      options.application_name.c_str(), timeout.c_str(), "10", "3", "3", options.url.c_str(), "UTF8",
+      static_cast<const char*>(nullptr)};
+  static_assert(kKeywords.size() == std::tuple_size_v<decltype(values)>);
+  constexpr int kExpandDbname = 1;
+  ConnOwner connection{PQconnectdbParams(kKeywords.data(), values.data(), kExpandDbname), PQfinish};
+  if (!connection) throw Unavailable("the database is away", kRetryAfter, "no memory for a connection");
+  if (PQstatus(connection.get()) != CONNECTION_OK) {
+    throw Unavailable("the database is away", kRetryAfter, PQerrorMessage(connection.get()));
+  }
+  return connection;
+}
+
+}  // namespace
+
+class Session::Driver {
+ public:
+  explicit Driver(const SessionOptions& options)
+      : connection_(Connect(options)), cancel_(options.cancel), on_notice_(options.on_notice) {
+    PQsetNoticeReceiver(connection_.get(), &Driver::Notice, this);
+  }
+
+  PGconn* connection() const { return connection_.get(); }
+
+  // Takes the answers of what was sent; the last one is returned, the first error thrown once all are in.
+  ResultOwner Finish(bool sent, std::string_view sql) {
+    if (!sent) ThrowLost(sql);
+    ResultOwner last{nullptr, PQclear};
+    ResultOwner failed{nullptr, PQclear};
+    cancel_sent_ = false;
+    for (;;) {
+      AwaitAnswer(sql);
+      ResultOwner result{PQgetResult(connection()), PQclear};
+      if (!result) break;
+      const ExecStatusType status = PQresultStatus(result.get());
+      if (status == PGRES_COPY_IN) {
+        PQputCopyEnd(connection(), "COPY FROM STDIN has no input here");
+      } else if (status == PGRES_COPY_OUT) {
+        DropCopy();
+      } else if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) {
+        if (!failed) failed = std::move(result);
+      } else {
+        last = std::move(result);
+      }
+    }
+    if (failed) Throw(failed.get(), sql);
+    if (PQstatus(connection()) != CONNECTION_OK) ThrowLost(sql);
+    return last;
+  }
+
+  void Pause(std::chrono::milliseconds duration) {
+    pollfd watched{.fd = PQsocket(connection()), .events = POLLIN, .revents = 0};
+    // An idle server says something only when it goes away (or sends a notice, which ends the pause early).
+    if (poll(&watched, 1, static_cast<int>(duration.count())) > 0 && PQconsumeInput(connection()) == 0)
+      ThrowLost({});
+  }
+
+ private:
+  static void Notice(void* self, const PGresult* result) noexcept {
+    const auto& driver = *static_cast<Driver*>(self);
+    if (driver.on_notice_) driver.on_notice_(FieldOf(result, PG_DIAG_MESSAGE_PRIMARY));
+  }
+
+  // Until PQgetResult would not block.
+  void AwaitAnswer(std::string_view sql) {
+    for (;;) {
+      CancelIfAsked();
+      const int unsent = PQflush(connection());
+      if (unsent < 0) ThrowLost(sql);
+      if (unsent == 0 && PQisBusy(connection()) == 0) return;
+      pollfd watched{.fd = PQsocket(connection()), .events = POLLIN, .revents = 0};
+      if (unsent > 0) watched.events |= POLLOUT;
+      const int ready = poll(&watched, 1, kCancelCheckMs);
+      if (ready < 0 && errno != EINTR) throw std::system_error{errno, std::generic_category(), "poll"};
+      // What the server said before it left is still to be read; PQgetResult then tells of the loss.
+      if (ready > 0 && PQconsumeInput(connection()) == 0) return;
+    }
+  }
+
+  void CancelIfAsked() {
+    if (cancel_ == nullptr || cancel_sent_ || !cancel_->load(std::memory_order_relaxed)) return;
+    cancel_sent_ = true;
+    const std::unique_ptr<PGcancel, void (*)(PGcancel*)> cancel{PQgetCancel(connection()), PQfreeCancel};
+    std::array<char, 256> complaint{};
+    if (cancel) PQcancel(cancel.get(), complaint.data(), static_cast<int>(complaint.size()));
+  }
+
+  void DropCopy() {
+    char* line = nullptr;
+    while (PQgetCopyData(connection(), &line, 0) > 0) PQfreemem(line);
+  }
+
+  [[noreturn]] void Throw(const PGresult* failed, std::string_view sql) {
+    SqlError error = ToError(failed);
+    if (PQstatus(connection()) != CONNECTION_OK || MeaningOf(error.sqlstate).failure == Failure::kLost) {
+      if (sql == kCommit) throw InDoubt(error.cause);
+      throw Unavailable("the connection to the database was lost", kRetryAfter, error.cause);
+    }
+    throw error;
+  }
+
+  [[noreturn]] void ThrowLost(std::string_view sql) {
+    const std::string cause = PQerrorMessage(connection());
+    if (sql == kCommit) throw InDoubt(cause);
+    throw Unavailable("the connection to the database was lost", kRetryAfter, cause);
+  }
+
+  static Error InDoubt(const std::string& cause) {
+    return Error{Code::kInDoubt, "the connection was lost during COMMIT: it may or may not have happened",
+                 cause};
+  }
+
+  ConnOwner connection_;
+  const std::atomic<bool>* cancel_;
+  bool cancel_sent_ = false;
+  const std::function<void(std::string_view)> on_notice_;
+};
+
+Session::Session(const SessionOptions& options) : driver_(std::make_unique<Driver>(options)) {}
+
+Session::~Session() = default;
+
+void Session::Execute(std::string_view sql) {
+  const std::string text{sql};
+  driver_->Finish(PQsendQuery(driver_->connection(), text.c_str()) == 1, sql);
+}
+
+Rows Session::Query(const db::Query& query, const Params& params) {
+  std::vector<const char*> values;
+  values.reserve(params.size());
+  for (const auto& param : params) values.push_back(param ? param->c_str() : nullptr);
+  const std::string text{query.text};
+  constexpr int kTextResult = 0;
+  const int sent = PQsendQueryParams(driver_->connection(), text.c_str(), static_cast<int>(values.size()),
+                                     nullptr, values.data(), nullptr, nullptr, kTextResult);
+  return Rows{std::make_unique<SessionResult>(driver_->Finish(sent == 1, query.text))};
+}
+
+void Session::Pause(std::chrono::milliseconds duration) {
+  driver_->Pause(duration);
+}
+
+bool Session::in_transaction() const {
+  const PGTransactionStatusType status = PQtransactionStatus(driver_->connection());
+  return status == PQTRANS_INTRANS || status == PQTRANS_INERROR;
+}
+
+int Session::backend_pid() const {
+  return PQbackendPID(driver_->connection());
+}
+
+}  // namespace gathering::db

@@ -1,0 +1,69 @@
+#pragma once
+// One connection whose owner watches every statement: its progress, the server's
+// notices, the place of an error; and who can cancel it from a signal handler.
+// This is what migrations run on; requests use Pool, tools without such needs Connection.
+//
+// Nothing is reconnected: a lost session stays lost.  Not thread-safe; every member blocks.
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/base/error.h"
+#include "core/db/params.h"
+#include "core/db/query.h"
+#include "core/db/row.h"
+
+namespace gathering::db {
+
+struct SessionOptions {
+  std::string url;  // libpq URL or keyword string; what it says wins over the options below
+  std::string application_name = "gathering";
+  std::chrono::milliseconds connect_timeout{3'000};  // libpq counts whole seconds and at least two
+  // Becomes true to cancel the running statement; looked at on every signal and at least every 100 ms.
+  const std::atomic<bool>* cancel = nullptr;
+  std::function<void(std::string_view)> on_notice = {};
+};
+
+// An error the server answered a statement with.
+class SqlError : public Error {
+ public:
+  SqlError(Code code_in, std::string message_in, std::string cause_in)
+      : Error(code_in, std::move(message_in), std::move(cause_in)) {}
+
+  std::string sqlstate;
+  std::string text;  // "relation \"agents\" does not exist", with detail and hint on lines of their own
+  std::size_t position = 0;  // in characters of the statement, from 1; 0: unknown
+};
+
+class Session {
+ public:
+  // Throws Error kUnavailable when the server cannot be reached or refuses us.
+  explicit Session(const SessionOptions& options);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Runs statements without parameters; the answers are dropped.  Several in one text are one
+  // transaction unless one is open.  Throws SqlError; Error kUnavailable when the connection is
+  // lost, or kInDoubt when it was lost under a COMMIT.
+  void Execute(std::string_view sql);
+
+  // Runs one statement.  Throws as Execute does.
+  Rows Query(const db::Query& query, const Params& params = {});
+
+  // Waits; ends early on any signal.  Throws kUnavailable when the server goes meanwhile.
+  void Pause(std::chrono::milliseconds duration);
+
+  [[nodiscard]] bool in_transaction() const;  // also in one that failed
+  [[nodiscard]] int backend_pid() const;
+
+ private:
+  class Driver;
+  std::unique_ptr<Driver> driver_;
+};
+
+}  // namespace gathering::db

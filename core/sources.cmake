@@ -1,0 +1,68 @@
+# Explicit lists: a file that is not here is not built (and the tidy test says so).
+set(GATHERING_CORE_SOURCES
+  core/agents/agents.cpp
+  core/auth/authority.cpp
+  core/auth/login.cpp
+  core/auth/password.cpp
+  core/auth/secret_file.cpp
+  core/auth/token.cpp
+  core/auth/users.cpp
+  core/base/child.cpp
+  core/base/clock.cpp
+  core/base/log.cpp
+  core/base/text.cpp
+  core/base/timestamp.cpp
+  core/base/worker_pool.cpp
+  core/circles/circles.cpp
+  core/config/check.cpp
+  core/config/keys.cpp
+  core/config/load.cpp
+  core/config/value.cpp
+  core/dashboard/dashboard.cpp
+  core/db/catalog.cpp
+  core/db/embedded.cpp
+  core/db/migrate.cpp
+  core/db/migrate_dry_run.cpp
+  core/db/migrate_run.cpp
+  core/db/migrate_verify.cpp
+  core/db/params.cpp
+  core/db/pg.cpp
+  core/db/pg_error.cpp
+  core/db/pg_session.cpp
+  core/db/pool.cpp
+  core/db/row.cpp
+  core/db/sql_split.cpp
+  core/health/monitor.cpp
+  core/health/system.cpp
+  core/models/models.cpp
+  core/personas/personas.cpp
+  core/providers/providers.cpp
+  core/schema/describe.cpp
+  core/schema/parser.cpp
+  core/schema/reader.cpp
+  core/schema/writer.cpp
+  core/skills/skills.cpp
+  core/tasks/routing.cpp
+  core/tasks/tasks.cpp
+)
+# Numbered SQL files, each with its .down.sql beside it.
+set(GATHERING_MIGRATIONS
+  core/db/migrations/0001_identity.sql
+  core/db/migrations/0002_catalog.sql
+  core/db/migrations/0003_circles.sql
+)
+# Named statements.
+set(GATHERING_SQL
+  core/agents/agents.sql
+  core/auth/auth.sql
+  core/circles/circles.sql
+  core/dashboard/dashboard.sql
+  core/db/catalog.sql
+  core/db/migrate.sql
+  core/health/health.sql
+  core/models/models.sql
+  core/personas/personas.sql
+  core/providers/providers.sql
+  core/skills/skills.sql
+  core/tasks/tasks.sql
+)

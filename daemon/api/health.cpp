@@ -1,0 +1,121 @@
+// /health: whether the daemon lives, can serve, and how the machine does.
+#include <algorithm>
+
+#include "core/config/config.h"
+#include "core/health/monitor.h"
+#include "daemon/api/table.h"
+#include "daemon/lifecycle.h"
+
+namespace gathering::http {
+namespace {
+
+struct Health {
+  std::string status;  // "healthy", or "unhealthy" when the counts are not known
+  std::string version;
+  double uptime_seconds = 0;
+  std::int64_t agents_count = 0;
+  std::int64_t circles_count = 0;
+  std::int64_t active_tasks = 0;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("status", self.status, {.doc = "unhealthy: the database is away and the counts are not known"});
+    visit("version", self.version, {.required = true});
+    visit("uptime_seconds", self.uptime_seconds, {.required = true});
+    visit("agents_count", self.agents_count, {.required = true});
+    visit("circles_count", self.circles_count, {.required = true});
+    visit("active_tasks", self.active_tasks, {.required = true});
+  }
+};
+
+struct Liveness {
+  bool alive = true;
+
+  static void Fields(auto& self, auto& visit) { visit("alive", self.alive, {.required = true}); }
+};
+
+Clock::Steady QuestionDeadline(Call& call) {
+  return std::min(call.deadline(), call.clock().Now() + health::kQuestionMax);
+}
+
+// Runs `work` in a reading transaction of at most kQuestionMax; false when the database is away.
+template <class F>
+bool Asked(Call& call, F&& work) {
+  Services& services = call.services();
+  const auto deadline = QuestionDeadline(call);
+  try {
+    loop::RunOn(services.db_workers, deadline, [&] { services.db.Run(db::Mode::kRead, work, deadline); });
+    return true;
+  } catch (const Error& error) {
+    if (error.code != Code::kUnavailable && error.code != Code::kTimeout) throw;
+    return false;
+  }
+}
+
+bool DatabaseAnswers(Call& call) {
+  health::Monitor& monitor = call.services().health;
+  if (const auto known = monitor.DatabaseKnown()) return *known;
+  const bool answers = Asked(call, [](db::Tx& tx) { health::Ask(tx); });
+  monitor.DatabaseAnswered(answers);
+  return answers;
+}
+
+health::SystemMetrics ReadSystem(Call& call) {
+  return loop::RunOn(call.services().file_workers, call.deadline(),
+                     [&] { return call.services().health.System(); });
+}
+
+Health Get(Call& call) {
+  health::Counts counts;
+  const bool known = Asked(call, [&](db::Tx& tx) { counts = health::Count(tx); });
+  return {.status = known ? "healthy" : "unhealthy",
+          .version = GATHERING_VERSION,
+          .uptime_seconds = call.services().health.UptimeSeconds(),
+          .agents_count = counts.agents,
+          .circles_count = counts.circles,
+          .active_tasks = counts.active_tasks};
+}
+
+Liveness Live(Call&) {
+  return {};
+}
+
+Document Ready(Call& call) {
+  if (call.services().lifecycle.draining()) {
+    return {.status = 503, .body = R"({"ready":false,"reason":"shutting down"})"};
+  }
+  if (!DatabaseAnswers(call)) {
+    return {.status = 503, .body = R"({"ready":false,"reason":"the database does not answer"})"};
+  }
+  return {.body = R"({"ready":true})"};
+}
+
+health::SystemMetrics System(Call& call) {
+  return ReadSystem(call);
+}
+
+health::CheckList Checks(Call& call) {
+  return health::Judge(
+      {.system = ReadSystem(call), .database_answers = DatabaseAnswers(call), .now = call.clock().WallNow()});
+}
+
+constexpr Route kRoutes[] = {
+    {"health.get", Method::kGet, "/health", Authority::kPublic, Tier::kHealth, Handle<&Get>,
+     "Version, uptime and what there is to count."},
+    {"health.ready", Method::kGet, "/health/ready", Authority::kPublic, Tier::kHealth, Handle<&Ready>,
+     "200 while requests can be served, else 503."},
+    {"health.live", Method::kGet, "/health/live", Authority::kPublic, Tier::kHealth, Handle<&Live>,
+     "200 while the process answers."},
+    {"health.system", Method::kGet, "/health/system", Authority::kUser, Tier::kHealth, Handle<&System>,
+     "CPU, memory, disk and load of the machine."},
+    {"health.checks", Method::kGet, "/health/checks", Authority::kUser, Tier::kHealth, Handle<&Checks>,
+     "The daemon, its database and its machine, judged."},
+};
+static_assert(WellFormed(kRoutes));
+
+}  // namespace
+
+std::span<const Route> HealthRoutes() {
+  return kRoutes;
+}
+
+}  // namespace gathering::http

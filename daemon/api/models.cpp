@@ -1,0 +1,55 @@
+// /models: what can be run, and what it costs.
+#include "core/models/model.h"
+
+#include "daemon/api/table.h"
+
+namespace gathering::http {
+namespace {
+
+struct ModelPath {
+  std::int64_t model_id = 0;
+
+  static void Fields(auto& self, auto& visit) { visit("model_id", self.model_id, {.required = true}); }
+};
+
+models::ModelList List(Call& call, Query<models::ModelFilter> query) {
+  return call.Read([&](db::Tx& tx) { return models::List(tx, query.value); });
+}
+
+Created<models::Model> Create(Call& call, Body<models::NewModel> body) {
+  return {call.Write([&](db::Tx& tx) { return models::Create(tx, body.value); })};
+}
+
+models::Model Get(Call& call, Path<ModelPath> path) {
+  return call.Read([&](db::Tx& tx) { return models::Get(tx, path->model_id); });
+}
+
+models::Model Change(Call& call, Path<ModelPath> path, Body<models::ModelChange> body) {
+  return call.Write([&](db::Tx& tx) { return models::Change(tx, path->model_id, body.value); });
+}
+
+void Delete(Call& call, Path<ModelPath> path) {
+  call.Write([&](db::Tx& tx) { models::Delete(tx, path->model_id); });
+}
+
+constexpr Route kRoutes[] = {
+    {"models.list", Method::kGet, "/models", Authority::kUser, Tier::kRead, Handle<&List>,
+     "Models by provider and name, without deprecated ones unless asked."},
+    {"models.create", Method::kPost, "/models", Authority::kUser, Tier::kWrite, Handle<&Create>,
+     "Enter a model of a provider."},
+    {"models.get", Method::kGet, "/models/{model_id}", Authority::kUser, Tier::kRead, Handle<&Get>,
+     "One model."},
+    {"models.change", Method::kPatch, "/models/{model_id}", Authority::kUser, Tier::kWrite, Handle<&Change>,
+     "Change a model's alias, prices or deprecation."},
+    {"models.delete", Method::kDelete, "/models/{model_id}", Authority::kUser, Tier::kWrite, Handle<&Delete>,
+     "Delete a model; agents that run on it keep its name."},
+};
+static_assert(WellFormed(kRoutes));
+
+}  // namespace
+
+std::span<const Route> ModelRoutes() {
+  return kRoutes;
+}
+
+}  // namespace gathering::http

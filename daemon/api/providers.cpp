@@ -1,0 +1,49 @@
+// /providers: those who serve models.
+#include "core/providers/provider.h"
+
+#include "daemon/api/table.h"
+
+namespace gathering::http {
+namespace {
+
+struct ProviderPath {
+  std::int64_t provider_id = 0;
+
+  static void Fields(auto& self, auto& visit) { visit("provider_id", self.provider_id, {.required = true}); }
+};
+
+providers::ProviderList List(Call& call) {
+  return call.Read([](db::Tx& tx) { return providers::List(tx); });
+}
+
+Created<providers::Provider> Create(Call& call, Body<providers::NewProvider> body) {
+  return {call.Write([&](db::Tx& tx) { return providers::Create(tx, body.value); })};
+}
+
+providers::Provider Get(Call& call, Path<ProviderPath> path) {
+  return call.Read([&](db::Tx& tx) { return providers::Get(tx, path->provider_id); });
+}
+
+void Delete(Call& call, Path<ProviderPath> path) {
+  call.Write([&](db::Tx& tx) { providers::Delete(tx, path->provider_id); });
+}
+
+constexpr Route kRoutes[] = {
+    {"providers.list", Method::kGet, "/providers", Authority::kUser, Tier::kRead, Handle<&List>,
+     "All providers with the number of their models."},
+    {"providers.create", Method::kPost, "/providers", Authority::kUser, Tier::kWrite, Handle<&Create>,
+     "Enter a provider; its name is kept in lower case."},
+    {"providers.get", Method::kGet, "/providers/{provider_id}", Authority::kUser, Tier::kRead, Handle<&Get>,
+     "One provider."},
+    {"providers.delete", Method::kDelete, "/providers/{provider_id}", Authority::kUser, Tier::kWrite,
+     Handle<&Delete>, "Delete a provider that has no models."},
+};
+static_assert(WellFormed(kRoutes));
+
+}  // namespace
+
+std::span<const Route> ProviderRoutes() {
+  return kRoutes;
+}
+
+}  // namespace gathering::http

@@ -1,0 +1,23 @@
+#pragma once
+// The whole API: every noun's rows, each from the file of that noun.
+#include <span>
+
+#include "daemon/http/route.h"
+
+namespace gathering::http {
+
+std::span<const Route> AgentDbRoutes();  // agents.cpp
+std::span<const Route> AgentRoutes();
+std::span<const Route> AuthRoutes();
+std::span<const Route> CircleRoutes();
+std::span<const Route> DashboardRoutes();
+std::span<const Route> DocsRoutes();
+std::span<const Route> HealthRoutes();
+std::span<const Route> ModelRoutes();
+std::span<const Route> PersonaRoutes();
+std::span<const Route> ProviderRoutes();
+
+// All of them, in the order in which the documentation shows them.
+[[nodiscard]] std::span<const std::span<const Route>> RouteTables();
+
+}  // namespace gathering::http

@@ -1,0 +1,76 @@
+#include "daemon/daemon.h"
+
+#include "core/auth/authority.h"
+#include "core/auth/users.h"
+#include "core/base/worker_pool.h"
+#include "core/db/pool.h"
+#include "core/health/monitor.h"
+#include "daemon/api/table.h"
+#include "daemon/http/api.h"
+#include "daemon/http/call.h"
+#include "daemon/http/server.h"
+#include "daemon/lifecycle.h"
+
+namespace gathering {
+namespace {
+
+constexpr std::uint32_t kFileThreads = 2;
+constexpr std::uint32_t kFileQueueMax = 256;
+
+}  // namespace
+
+class Daemon::Parts {
+ public:
+  Parts(const Config& config, const Clock& clock)
+      : config_(config),
+        lifecycle_(clock),
+        pool_(config.database.pool, clock),
+        db_workers_({.name = "db",
+                     .threads = config.database.pool.connections_max,
+                     .queue_max = config.database.pool.waiters_max}),
+        file_workers_({.name = "file", .threads = kFileThreads, .queue_max = kFileQueueMax}),
+        authority_(config.auth, clock),
+        health_(clock, {.data_dir = config.data_dir}),
+        services_{config_,    clock,      pool_, db_workers_, file_workers_,
+                  authority_, lifecycle_, api_,  health_},
+        api_(http::RouteTables(), services_),
+        server_(
+            config.http, clock,
+            [this](const auto& request, const auto& context, auto& response) {
+              api_.Serve(request, context, response);
+            },
+            [this](int status, std::string_view detail, auto& response) {
+              api_.Refuse(status, detail, response);
+            }) {}
+
+  const Config& config_;
+  http::Lifecycle lifecycle_;
+  db::Pool pool_;
+  WorkerPool db_workers_;
+  WorkerPool file_workers_;
+  auth::Authority authority_;
+  health::Monitor health_;
+  http::Services services_;
+  http::Api api_;
+  http::Server server_;
+};
+
+Daemon::Daemon(const Config& config, const Clock& clock) : parts_(std::make_unique<Parts>(config, clock)) {}
+
+Daemon::~Daemon() = default;
+
+void Daemon::Start() {
+  parts_->pool_.Write([&](db::Tx& tx) { auth::EnsureAdmin(tx, parts_->config_.auth); });
+  parts_->server_.Start();
+}
+
+std::vector<std::string> Daemon::Addresses() const {
+  return parts_->server_.Addresses();
+}
+
+bool Daemon::Drain() {
+  parts_->lifecycle_.StartDraining();
+  return parts_->server_.Drain(parts_->config_.http.drain_timeout);
+}
+
+}  // namespace gathering

@@ -1,0 +1,41 @@
+#pragma once
+// The running system: owns every part, in the order in which they depend on each
+// other, and stops them in the opposite order.
+//
+//   Daemon daemon{config, clock};
+//   daemon.Start();                                 // listens when this returns
+//   … wait for a signal …
+//   daemon.Drain();                                 // readiness off, requests in progress finish
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/config/config.h"
+
+namespace gathering {
+
+class Daemon {
+ public:
+  // `config.database.pool.url` and `config.auth.secret_key` are set; the schema is current.
+  Daemon(const Config& config, const Clock& clock);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // Throws Error kUnavailable when an address cannot be bound.
+  void Start();
+
+  // What is really listened on, e.g. "127.0.0.1:8000" or "unix:/run/gathering.sock".
+  [[nodiscard]] std::vector<std::string> Addresses() const;
+
+  // Readiness turns 503, listeners close, requests in progress are answered.  False when some were
+  // still running after `config.http.drain_timeout`.
+  bool Drain();
+
+ private:
+  class Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace gathering

@@ -1,0 +1,152 @@
+#include "daemon/http/api.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "core/auth/authority.h"
+#include "core/base/log.h"
+#include "core/config/config.h"
+#include "daemon/http/problem.h"
+#include "daemon/http/status.h"
+#include "daemon/openapi/openapi.h"
+
+namespace gathering::http {
+namespace {
+
+constexpr std::string_view kRequestIdHeader = "X-Request-ID";
+constexpr std::string_view kNoRoute = "-";  // the route id of what reached no route
+
+std::string_view OriginOf(const Request& request) {
+  return request.Find("Origin").value_or("");
+}
+
+bool IsPage(const Response& response) {
+  return std::any_of(response.headers.begin(), response.headers.end(),
+                     [](const auto& header) { return header.first == "Content-Security-Policy"; });
+}
+
+// Where a path with a slash at its end leads.  Relative, so that nothing a client sent as Host comes back.
+std::string WithoutSlash(const Request& request) {
+  std::string location{request.path.substr(0, request.path.find_last_not_of('/') + 1)};
+  if (!request.query.empty()) location.append("?").append(request.query);
+  return location;
+}
+
+}  // namespace
+
+// How far a request came, for its log line.
+struct Api::Progress {
+  Clock::Steady started;
+  std::string request_id;
+  std::string_view route_id = kNoRoute;
+  Tier tier = Tier::kNone;
+};
+
+Api::Api(std::span<const std::span<const Route>> tables, Services& services)
+    : tables_(tables),
+      services_(services),
+      limits_(services.config.http.limits),
+      router_(tables),
+      cors_(services.config.http.cors_origins),
+      headers_(cors_),
+      openapi_(openapi::Build(tables)) {}
+
+void Api::Serve(const Request& request, const Context& context, Response& response) {
+  Progress progress{.started = services_.clock.Now(), .request_id = {}};
+  const auto given_id = request.Find(kRequestIdHeader);
+  progress.request_id = given_id && IsRequestId(*given_id) ? std::string{*given_id} : ids_.Next();
+  Call call{services_, request, context, progress.request_id};
+  try {
+    Answer(request, call, progress, response);
+  } catch (const std::exception&) {
+    AnswerException({.route_id = progress.route_id, .request_id = progress.request_id}, response);
+  }
+  Dress(request, progress, response);
+  Log(request, call, progress, response);
+}
+
+void Api::Answer(const Request& request, Call& call, Progress& progress, Response& response) {
+  if (Cors::IsPreflight(request)) {
+    cors_.AnswerPreflight(request, response);
+    return;
+  }
+  const Match match = router_.Find(request.method, request.path);
+  if (match.kind != Match::Kind::kFound) {
+    if (request.method != Method::kOptions) Authorise(request, match.authority, call);
+    AnswerUnrouted(request, match, response);
+    return;
+  }
+  const Route& route = *match.route;
+  progress.route_id = route.id;
+  progress.tier = route.tier;
+  Authorise(request, route.authority, call);
+  Input input{request, match.parameters, limits_};
+  route.endpoint.invoke(call, input, response);
+}
+
+void Api::AnswerUnrouted(const Request& request, const Match& match, Response& response) const {
+  switch (match.kind) {
+    case Match::Kind::kFound:
+      return;
+    case Match::Kind::kNotFound:
+      throw Error{Code::kNotFound, "Not Found"};
+    case Match::Kind::kMalformed:
+      throw Error{Code::kRejected, "the path holds a broken escape or text that is not UTF-8"};
+    case Match::Kind::kTrailingSlash:
+      response.status = 307;
+      response.Set("Location", WithoutSlash(request));
+      return;
+    case Match::Kind::kMethodNotAllowed:
+      break;
+  }
+  if (request.method != Method::kOptions)
+    throw HttpError{405, "Method Not Allowed", {{"Allow", match.allow}}};
+  response.status = 204;
+  response.Set("Allow", match.allow);
+}
+
+void Api::Authorise(const Request& request, Authority needed, Call& call) const {
+  if (needed == Authority::kPublic) return;
+  auth::Principal principal = services_.authority.Authenticate(
+      request.Find("Authorization"),
+      [&](const std::function<void(db::Tx&)>& work) { call.Read([&](db::Tx& tx) { work(tx); }); });
+  const bool is_admin = principal.role == auth::Role::kAdmin;
+  call.set_principal(std::move(principal));
+  if (needed == Authority::kAdmin && !is_admin) throw Error{Code::kForbidden, "Admin access required"};
+}
+
+void Api::Dress(const Request& request, const Progress& progress, Response& response) const {
+  const std::string_view origin = OriginOf(request);
+  response.constant_headers = IsPage(response) ? headers_.ForPage(origin) : headers_.ForApi(origin);
+  response.Set(kRequestIdHeader, progress.request_id);
+}
+
+void Api::Log(const Request& request, const Call& call, const Progress& progress,
+              const Response& response) const {
+  // Probes come every second and say nothing while they succeed.
+  const bool is_probe = progress.tier == Tier::kHealth && response.status < 400;
+  if (is_probe ? !log::DebugEnabled() : !log::InfoEnabled()) return;
+  const std::chrono::duration<double, std::milli> duration = services_.clock.Now() - progress.started;
+  const auto write = is_probe ? &log::Debug : &log::Info;
+  write("request", {{"method", Name(request.method)},
+                    {"route", progress.route_id},
+                    {"status", response.status},
+                    {"duration_ms", duration.count()},
+                    {"bytes", response.body.size()},
+                    {"peer", request.peer},
+                    {"user", call.has_principal() ? call.principal().user_id : std::string{}},
+                    {"request_id", progress.request_id}});
+}
+
+void Api::Refuse(int status, std::string_view detail, Response& response) {
+  const std::string request_id = ids_.Next();
+  WriteProblem(status, detail, request_id, response);
+  response.constant_headers = headers_.ForApi({});
+  response.Set(kRequestIdHeader, request_id);
+  log::Info("request refused",
+            {{"status", status}, {"detail", detail}, {"request_id", std::string_view{request_id}}});
+}
+
+}  // namespace gathering::http

@@ -1,0 +1,63 @@
+#pragma once
+// What happens to a request between the HTTP front and a handler, in this order:
+//
+//   request id -> preflight -> route -> authority -> input -> handler -> errors -> headers -> log
+//
+// Every answer, whoever gives it, leaves with one X-Request-ID, the security headers and,
+// for an allowed origin, the CORS headers.  Errors are {"detail": …, "request_id": …};
+// `detail` is a sentence, or for 422 the list of broken rules.
+//
+// A path that no route has is only called unknown to those who are known themselves;
+// everybody else is told to say who they are.
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "daemon/http/answer_headers.h"
+#include "daemon/http/call.h"
+#include "daemon/http/cors.h"
+#include "daemon/http/message.h"
+#include "daemon/http/request_id.h"
+#include "daemon/http/route.h"
+#include "daemon/http/router.h"
+
+namespace gathering::http {
+
+class Api {
+ public:
+  // Both are borrowed; of `services` only the configuration is read before the first request.  Throws
+  // Error kInternal when two rows answer the same requests.
+  Api(std::span<const std::span<const Route>> tables, Services& services);
+
+  // Never throws.  Must run where handlers may run (daemon/loop/fiber.h).
+  void Serve(const Request& request, const Context& context, Response& response);
+
+  // Makes an answer of the front itself look like all others.  Never throws or suspends.
+  void Refuse(int status, std::string_view detail, Response& response);
+
+  [[nodiscard]] std::span<const std::span<const Route>> tables() const { return tables_; }
+
+  // The OpenAPI document of the tables, as JSON text.
+  [[nodiscard]] const std::string& openapi() const { return openapi_; }
+
+ private:
+  struct Progress;
+
+  void Answer(const Request& request, Call& call, Progress& progress, Response& response);
+  void AnswerUnrouted(const Request& request, const Match& match, Response& response) const;
+  void Authorise(const Request& request, Authority needed, Call& call) const;
+  void Dress(const Request& request, const Progress& progress, Response& response) const;
+  void Log(const Request& request, const Call& call, const Progress& progress,
+           const Response& response) const;
+
+  const std::span<const std::span<const Route>> tables_;
+  Services& services_;
+  const HttpLimits& limits_;
+  const Router router_;
+  const Cors cors_;
+  const AnswerHeaders headers_;
+  const std::string openapi_;
+  RequestIds ids_;
+};
+
+}  // namespace gathering::http

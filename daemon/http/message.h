@@ -1,0 +1,75 @@
+#pragma once
+// A request as the gate let it through, and the answer to it.
+//
+// Everything in a Request has been checked: the method is known, the target is
+// in origin form without control bytes, header names are tokens, header values
+// have no CR, LF or NUL, the body is whole and within its limits.  The views
+// point into the connection's buffer and live as long as the request's fiber.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/base/clock.h"
+
+namespace gathering::http {
+
+enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kPatch, kDelete, kOptions };
+inline constexpr std::string_view kMethodNames[] = {"GET",   "HEAD",   "POST",   "PUT",
+                                                    "PATCH", "DELETE", "OPTIONS"};
+[[nodiscard]] constexpr std::string_view Name(Method method) {
+  return kMethodNames[static_cast<std::size_t>(method)];
+}
+[[nodiscard]] std::optional<Method> ParseMethod(std::string_view name);
+
+struct Header {
+  std::string_view name;
+  std::string_view value;
+};
+
+struct Request {
+  Method method = Method::kGet;
+  std::string_view path;   // as sent, still percent-encoded, starts with '/'
+  std::string_view query;  // after the first '?', as sent; empty without one
+  std::vector<Header> headers;
+  std::string_view body;
+  std::string_view peer;  // the client's address without port; "unix" for a Unix-domain socket
+  std::uint8_t minor_version = 1;
+
+  // The value of a header, names compared without case; of several equal names the first.
+  [[nodiscard]] std::optional<std::string_view> Find(std::string_view name) const;
+};
+
+// What a handler is told beside the request.
+struct Context {
+  Clock::Steady deadline;  // of this request
+};
+
+struct Response {
+  int status = 200;
+  std::string content_type;  // empty: no body and no Content-Type
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;  // beside those the server adds itself
+  // Fields that never change, as they go over the wire: "Name: value\r\n" each.  Sent unchecked and
+  // not copied: must outlive the answer, so it is a constant or belongs to the handler.
+  std::string_view constant_headers;
+  bool close = false;  // close the connection after this answer
+
+  void Set(std::string_view name, std::string value) { headers.emplace_back(name, std::move(value)); }
+};
+
+// "a=1&b=x%20y" decoded into pairs; '+' is a space.  nullopt when an escape is broken, the text is
+// not UTF-8 or holds a NUL, or there are more than `pairs_max`.
+[[nodiscard]] std::optional<std::vector<std::pair<std::string, std::string>>> DecodePairs(
+    std::string_view encoded, std::size_t pairs_max);
+
+// One path segment or value, percent-decoded; '+' stays itself.  nullopt when an escape is broken or
+// the result is not UTF-8 or holds a NUL.
+[[nodiscard]] std::optional<std::string> PercentDecode(std::string_view encoded);
+
+// "Unprocessable Entity" for 422.
+[[nodiscard]] std::string_view Reason(int status);
+
+}  // namespace gathering::http

@@ -1,0 +1,260 @@
+#include "daemon/http/server.h"
+
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/base/log.h"
+#include "daemon/http/connection.h"
+#include "daemon/http/listener.h"
+
+namespace gathering::http {
+namespace {
+
+// Descriptors left to the database, the log and whatever else the process opens.
+constexpr std::uint64_t kReservedDescriptors = 64;
+
+std::vector<int> AllowedCpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  std::vector<int> cpus;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(static_cast<std::size_t>(cpu), &set)) cpus.push_back(cpu);
+  }
+  return cpus;
+}
+
+std::uint64_t Descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1'024;
+  return limit.rlim_cur;
+}
+
+}  // namespace
+
+class Server::Impl {
+ public:
+  Impl(HttpConfig config, const Clock& clock, Handler handler, Refusal refusal)
+      : front_{.config = std::move(config),
+               .clock = clock,
+               .handler = std::move(handler),
+               .refusal = std::move(refusal)} {
+    front_.on_closed = [this] {
+      if (front_.draining.load()) Notify();
+    };
+  }
+  ~Impl();
+
+  void Start();
+  std::vector<std::string> Addresses() const;
+  bool Drain(std::chrono::milliseconds timeout);
+  ServerStats Stats() const;
+
+ private:
+  void BoundConnections();
+  void MakeLanes();
+  void Accept(int descriptor, std::string peer);
+  Admission Admit(const std::string& peer);
+  void CloseListeners();
+  void Notify();
+  [[nodiscard]] bool Empty() const { return front_.connections_open == 0 && front_.connections_refused == 0; }
+
+  Front front_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::vector<std::unique_ptr<Listener>> listeners_;  // on lane 0
+  Count accepted_;
+  Count refused_;
+
+  std::mutex mutex_;  // of the two below
+  std::condition_variable changed_;
+  bool listeners_closed_ = true;
+};
+
+Server::Impl::~Impl() {
+  if (lanes_.empty()) return;
+  CloseListeners();
+  for (const auto& lane : lanes_) {
+    lane->loop().Post([&lane = *lane] { lane.CloseAll(); });
+  }
+  for (const auto& lane : lanes_) lane->loop().Stop();
+}
+
+void Server::Impl::Start() {
+  BoundConnections();
+  MakeLanes();
+  try {
+    for (const std::string& address : front_.config.listen) {
+      listeners_.push_back(std::make_unique<Listener>(
+          lanes_.front()->loop(), address,
+          [this](int descriptor, std::string peer) { Accept(descriptor, std::move(peer)); }));
+    }
+  } catch (...) {
+    listeners_.clear();
+    lanes_.clear();
+    throw;
+  }
+  listeners_closed_ = false;
+  for (const auto& lane : lanes_) lane->loop().Start();
+  lanes_.front()->loop().Post([this] {
+    for (const auto& listener : listeners_) listener->Begin();
+  });
+}
+
+void Server::Impl::BoundConnections() {
+  const std::uint64_t descriptors = Descriptors();
+  const std::uint64_t ours = descriptors - std::min(kReservedDescriptors, descriptors / 2);
+  const auto refusals = static_cast<std::uint32_t>(std::min<std::uint64_t>(kRefusedConnectionsMax, ours / 8));
+  front_.refused_connections_max = refusals;
+  front_.connections_max =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(front_.limits().connections_max, ours - refusals));
+  if (front_.connections_max < front_.limits().connections_max) {
+    log::Warn("fewer connections than configured: the limit of open files is too low",
+              {{"connections_max", front_.connections_max}, {"open_files_max", descriptors}});
+  }
+}
+
+void Server::Impl::MakeLanes() {
+  const std::vector<int> cpus = AllowedCpus();
+  const std::size_t count =
+      front_.config.loops > 0 ? front_.config.loops : std::max<std::size_t>(cpus.size(), 1);
+  for (std::size_t i = 0; i < count; ++i) {
+    loop::LoopOptions options;
+    options.name = fmt::format("loop-{}", i);
+    if (count > 1 && count <= cpus.size()) options.cpu = cpus[i];
+    options.fibers.stack_bytes = front_.limits().fiber_stack_bytes;
+    lanes_.push_back(std::make_unique<Lane>(front_, std::move(options)));
+  }
+}
+
+std::vector<std::string> Server::Impl::Addresses() const {
+  std::vector<std::string> addresses;
+  for (const auto& listener : listeners_) addresses.push_back(listener->address());
+  return addresses;
+}
+
+// On lane 0.
+void Server::Impl::Accept(int descriptor, std::string peer) {
+  accepted_.Add();
+  const Admission admission = Admit(peer);
+  if (admission == Admission::kRefused) {
+    refused_.Add();
+    if (front_.connections_refused.fetch_add(1) >= front_.refused_connections_max) {
+      front_.connections_refused.fetch_sub(1);
+      ::close(descriptor);
+      return;
+    }
+  }
+  Lane& lane = **std::min_element(lanes_.begin(), lanes_.end(), [](const auto& a, const auto& b) {
+    return a->assigned.load(std::memory_order_relaxed) < b->assigned.load(std::memory_order_relaxed);
+  });
+  lane.assigned.fetch_add(1, std::memory_order_relaxed);
+  Arrival arrival{.descriptor = descriptor, .peer = std::move(peer), .admission = admission};
+  if (&lane == lanes_.front().get()) {
+    lane.Adopt(std::move(arrival));
+  } else {
+    lane.loop().Post([&lane, arrival = std::move(arrival)] { lane.Adopt(arrival); });
+  }
+}
+
+Admission Server::Impl::Admit(const std::string& peer) {
+  if (front_.connections_open.load() >= front_.connections_max) return Admission::kRefused;
+  if (peer != "unix") {
+    const bool fits = front_.per_address.With([&](auto& counts) {
+      std::uint32_t& count = counts[peer];
+      if (count >= front_.limits().connections_per_address_max) return false;
+      ++count;
+      return true;
+    });
+    if (!fits) return Admission::kRefused;
+  }
+  front_.connections_open.fetch_add(1);
+  return Admission::kServed;
+}
+
+void Server::Impl::CloseListeners() {
+  lanes_.front()->loop().Post([this] {
+    for (const auto& listener : listeners_) {
+      listener->AcceptAll();
+      listener->Close();
+    }
+    {
+      std::scoped_lock lock{mutex_};
+      listeners_closed_ = true;
+    }
+    changed_.notify_all();
+  });
+  std::unique_lock lock{mutex_};
+  changed_.wait(lock, [this] { return listeners_closed_; });
+}
+
+void Server::Impl::Notify() {
+  // The lock makes sure that who waits either sees the new count or hears this.
+  { std::scoped_lock lock{mutex_}; }
+  changed_.notify_all();
+}
+
+bool Server::Impl::Drain(std::chrono::milliseconds timeout) {
+  if (lanes_.empty()) return true;
+  front_.draining = true;
+  CloseListeners();
+  for (const auto& lane : lanes_) {
+    lane->loop().Post([&lane = *lane] { lane.Drain(); });
+  }
+  {
+    std::unique_lock lock{mutex_};
+    if (changed_.wait_for(lock, timeout, [this] { return Empty(); })) return true;
+  }
+  for (const auto& lane : lanes_) {
+    lane->loop().Post([&lane = *lane] { lane.CloseAll(); });
+  }
+  return false;
+}
+
+ServerStats Server::Impl::Stats() const {
+  ServerStats stats;
+  stats.connections_accepted = accepted_.Get();
+  stats.connections_refused = refused_.Get();
+  stats.connections_open = front_.connections_open.load(std::memory_order_relaxed);
+  stats.requests_in_progress = front_.requests_in_progress.load(std::memory_order_relaxed);
+  for (const auto& lane : lanes_) {
+    stats.requests += lane->counts.requests.Get();
+    stats.requests_refused_busy += lane->counts.requests_refused_busy.Get();
+    stats.handler_failures += lane->counts.handler_failures.Get();
+    stats.refused_by_gate += lane->counts.refused_by_gate.Get();
+    stats.timeouts += lane->counts.timeouts.Get();
+    stats.loop_stalls += lane->loop().stalls();
+  }
+  return stats;
+}
+
+Server::Server(HttpConfig config, const Clock& clock, Handler handler, Refusal refusal)
+    : impl_(std::make_unique<Impl>(std::move(config), clock, std::move(handler), std::move(refusal))) {}
+
+Server::~Server() = default;
+
+void Server::Start() {
+  impl_->Start();
+}
+
+std::vector<std::string> Server::Addresses() const {
+  return impl_->Addresses();
+}
+
+bool Server::Drain(std::chrono::milliseconds timeout) {
+  return impl_->Drain(timeout);
+}
+
+ServerStats Server::Stats() const {
+  return impl_->Stats();
+}
+
+}  // namespace gathering::http

@@ -1,0 +1,67 @@
+#pragma once
+// The HTTP front: listeners, one event loop per core, the gate, and cpp-httplib's
+// engine on fibers.  It knows HTTP/1.1 framing (RFC 9112) and limits; what a request
+// means is the handler's business.
+//
+// Loop 0 accepts and hands each connection to the loop with the fewest, so clients
+// are spread evenly.  A connection belongs to one loop for life.  A complete request
+// starts a fiber; requests of one connection are answered in order.
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/config/config.h"
+#include "daemon/http/message.h"
+
+namespace gathering::http {
+
+// Called on a fiber; must not block its thread (daemon/loop/fiber.h); may throw (answered with 500).
+using Handler = std::function<void(const Request&, const Context&, Response&)>;
+
+// Called by the gate, on a loop, for answers it gives itself (400, 408, 413, 414, 431, 503, …):
+// fills headers and the body so that they look like every other answer.  Must not throw or suspend.
+using Refusal = std::function<void(int status, std::string_view detail, Response&)>;
+
+struct ServerStats {
+  std::uint64_t connections_accepted = 0;
+  std::uint64_t connections_refused = 0;
+  std::uint32_t connections_open = 0;
+  std::uint32_t requests_in_progress = 0;
+  std::uint64_t requests = 0;
+  std::uint64_t requests_refused_busy = 0;  // fibers_max
+  std::uint64_t handler_failures = 0;       // handlers that threw, or answered with what cannot be sent
+  std::uint64_t refused_by_gate = 0;        // every 4xx/5xx the gate gave
+  std::uint64_t timeouts = 0;               // head, body, idle, write
+  std::uint64_t loop_stalls = 0;  // a fiber held its loop for over 20 ms (debug builds name the request)
+};
+
+class Server {
+ public:
+  Server(HttpConfig config, const Clock& clock, Handler handler, Refusal refusal);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Binds every address (throws Error kUnavailable naming the one that fails) and starts the loops.
+  void Start();
+
+  // The addresses really bound, "127.0.0.1:43123" or "unix:/path", in the order of `listen`.
+  [[nodiscard]] std::vector<std::string> Addresses() const;
+
+  // Closes the listeners, answers what is in progress with Connection: close, closes idle connections,
+  // waits until none is left or `timeout` passed.  True when everything was answered.
+  bool Drain(std::chrono::milliseconds timeout);
+
+  ServerStats Stats() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace gathering::http

@@ -1,0 +1,41 @@
+#pragma once
+// Fibers: stackful coroutines of one event loop, so that a handler reads straight
+// down while its thread serves others.
+//
+// A fiber never leaves the thread of its loop.  Code on a fiber may suspend only
+// through the functions below; it must hold no lock when it does.  Each switch
+// saves and restores the C++ exception globals and tells the sanitizers.
+#include <exception>
+#include <functional>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include "core/base/clock.h"
+#include "core/base/worker_pool.h"
+
+namespace gathering::loop {
+
+// True when the caller runs on a fiber.
+[[nodiscard]] bool OnFiber();
+
+// Runs `work` on `pool` while this fiber sleeps; `work` may use everything on the
+// fiber's stack.  Exceptions of `work` come out here.  Throws kUnavailable (with
+// Retry-After) when the pool's queue is full, kTimeout when `deadline` passed while
+// the job still waited in the queue; a job that runs is always waited for, so it must
+// be bounded by itself.  Off a fiber `work` simply runs (tests, start-up).
+void RunOnErased(WorkerPool& pool, std::optional<Clock::Steady> deadline, const std::function<void()>& work);
+
+template <class F>
+auto RunOn(WorkerPool& pool, std::optional<Clock::Steady> deadline, F&& work) {
+  using Value = std::invoke_result_t<F&>;
+  if constexpr (std::is_void_v<Value>) {
+    RunOnErased(pool, deadline, [&] { work(); });
+  } else {
+    std::optional<Value> value;
+    RunOnErased(pool, deadline, [&] { value.emplace(work()); });
+    return *std::move(value);
+  }
+}
+
+}  // namespace gathering::loop

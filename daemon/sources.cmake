@@ -1,0 +1,34 @@
+set(GATHERING_DAEMON_SOURCES
+  daemon/api/agents.cpp
+  daemon/api/auth.cpp
+  daemon/api/circles.cpp
+  daemon/api/dashboard.cpp
+  daemon/api/docs.cpp
+  daemon/api/health.cpp
+  daemon/api/models.cpp
+  daemon/api/personas.cpp
+  daemon/api/providers.cpp
+  daemon/api/table.cpp
+  daemon/daemon.cpp
+  daemon/http/answer_headers.cpp
+  daemon/http/api.cpp
+  daemon/http/connection.cpp
+  daemon/http/cors.cpp
+  daemon/http/engine.cpp
+  daemon/http/gate.cpp
+  daemon/http/listener.cpp
+  daemon/http/message.cpp
+  daemon/http/problem.cpp
+  daemon/http/request_id.cpp
+  daemon/http/route.cpp
+  daemon/http/router.cpp
+  daemon/http/server.cpp
+  daemon/http/status.cpp
+  daemon/loop/fiber.cpp
+  daemon/loop/fibers.cpp
+  daemon/loop/inbox.cpp
+  daemon/loop/loop.cpp
+  daemon/loop/timers.cpp
+  daemon/openapi/docs_page.cpp
+  daemon/openapi/openapi.cpp
+)

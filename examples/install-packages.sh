@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that building and running needs; does nothing when all are there.
+#
+#   examples/install-packages.sh                to build and run
+#   examples/install-packages.sh --with-tests   also what the tests need
+set -euo pipefail
+
+packages=(
+  build-essential cmake ninja-build pkg-config ca-certificates
+  libcli11-dev libpqxx-dev libpq-dev libcpp-httplib-dev nlohmann-json3-dev libspdlog-dev libtomlplusplus-dev
+  libboost-context-dev libargon2-dev libcrypt-dev libssl-dev
+  postgresql-15 postgresql-client-15 curl jq
+)
+for argument in "$@"; do
+  case $argument in
+    --with-tests) packages+=(catch2 ccache) ;;
+    *) echo "install-packages.sh: unknown argument '$argument'" >&2; exit 2 ;;
+  esac
+done
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "install-packages.sh: run as root or install sudo" >&2; exit 1; }
+  as_root=(sudo)
+fi
+echo "Installing ${#missing[@]} packages: ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get update -qq
+# The private cluster is ours to make: keep Debian from creating and starting one of its own.
+if [ ! -e /etc/postgresql-common/createcluster.conf ] && [ ! -d /etc/postgresql ]; then
+  "${as_root[@]}" mkdir -p /etc/postgresql-common/createcluster.d
+  echo 'create_main_cluster = false' | "${as_root[@]}" tee /etc/postgresql-common/createcluster.d/gathering.conf >/dev/null
+fi
+"${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2

@@ -1,0 +1,191 @@
+// The daemon as its operator sees it: start, stop, crash, restart, several at once.
+#include <catch2/catch.hpp>
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+
+#include "tests/support/daemon.h"
+#include "tests/support/postgres.h"
+
+namespace gathering::test {
+namespace {
+
+using nlohmann::json;
+using namespace std::chrono_literals;
+
+json NewAgent(std::string_view name) {
+  return {{"persona", {{"name", name}, {"role", "Developer"}}}};
+}
+
+std::string FirstLineWith(const std::string& text, std::string_view word) {
+  std::istringstream lines{text};
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find(word) != std::string::npos) return line;
+  }
+  return {};
+}
+
+pid_t PostmasterPid(const std::string& data_dir) {
+  std::ifstream in{data_dir + "/postgres/postmaster.pid"};
+  pid_t pid = 0;
+  in >> pid;
+  return pid;
+}
+
+// Asks until `done` says so; false at the deadline.
+template <class F>
+bool Eventually(F&& done, std::chrono::steady_clock::duration within) {
+  const auto deadline = std::chrono::steady_clock::now() + within;
+  while (std::chrono::steady_clock::now() < deadline) {
+    if (done()) return true;
+    std::this_thread::yield();
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("a first start on the embedded database makes an administrator and says the password once") {
+  TemporaryDirectory data;
+  const std::map<std::string, std::string> no_admin = {
+      {"ADMIN_EMAIL", ""}, {"ADMIN_PASSWORD_HASH", ""}, {"SECRET_KEY", ""}};
+  {
+    RunningDaemon first{{.data_dir = data.path(), .environment = no_admin}};
+    const std::string line = FirstLineWith(first.Log(), "password");
+    REQUIRE_FALSE(line.empty());
+    struct stat secret {};
+    REQUIRE(::stat((data.path() + "/secret_key").c_str(), &secret) == 0);
+    CHECK((secret.st_mode & 0777) == 0600);
+  }
+  RunningDaemon second{{.data_dir = data.path(), .environment = no_admin}};
+  CHECK(FirstLineWith(second.Log(), "password").empty());
+}
+
+TEST_CASE("what was acknowledged is there after a restart, and a revoked token stays refused") {
+  TemporaryDirectory data;
+  std::string revoked;
+  std::int64_t id = 0;
+  {
+    RunningDaemon first{{.data_dir = data.path()}};
+    HttpClient admin = first.Admin();
+    id = admin.Post("/agents", NewAgent("Ada")).Json().at("id");
+    revoked = first.Admin()
+                  .PostForm("/auth/login", {{"username", std::string{kAdminEmail}},
+                                            {"password", std::string{kAdminPassword}}})
+                  .Json()
+                  .at("access_token");
+    HttpClient leaving = first.Client();
+    leaving.Use(revoked);
+    REQUIRE(leaving.Post("/auth/logout").status == 200);
+    CHECK(leaving.Get("/auth/me").status == 401);
+    first.Signal(SIGTERM);
+    CHECK(first.Wait() == 0);
+  }
+  RunningDaemon second{{.data_dir = data.path()}};
+  CHECK(second.Admin().Get("/agents/" + std::to_string(id)).Json().at("name") == "Ada");
+  HttpClient old = second.Client();
+  old.Use(revoked);
+  CHECK(old.Get("/auth/me").status == 401);
+}
+
+TEST_CASE("a killed daemon is back within two seconds with everything it acknowledged") {
+  TemporaryDirectory data;
+  std::vector<std::int64_t> acknowledged;
+  {
+    RunningDaemon first{{.data_dir = data.path()}};
+    HttpClient admin = first.Admin();
+    for (int i = 0; i < 50; ++i) {
+      acknowledged.push_back(admin.Post("/agents", NewAgent("Agent " + std::to_string(i))).Json().at("id"));
+    }
+    first.Signal(SIGKILL);
+    CHECK(first.Wait() == 128 + SIGKILL);
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  RunningDaemon second{{.data_dir = data.path()}};
+  const auto took = std::chrono::steady_clock::now() - begin;
+  WARN("restart after kill -9 took " << std::chrono::duration_cast<std::chrono::milliseconds>(took).count()
+                                     << " ms");
+  HttpClient admin = second.Admin();
+  for (const std::int64_t id : acknowledged) CHECK(admin.Get("/agents/" + std::to_string(id)).status == 200);
+}
+
+TEST_CASE("a killed PostgreSQL is started again and the daemon serves on") {
+  TemporaryDirectory data;
+  RunningDaemon daemon{{.data_dir = data.path()}};
+  HttpClient admin = daemon.Admin();
+  const std::int64_t id = admin.Post("/agents", NewAgent("Ada")).Json().at("id");
+  const pid_t before = PostmasterPid(data.path());
+  REQUIRE(::kill(before, SIGKILL) == 0);
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(Eventually(
+      [&] {
+        return admin.Get("/agents/" + std::to_string(id)).status == 200 &&
+               PostmasterPid(data.path()) != before;
+      },
+      15s));
+  const auto took = std::chrono::steady_clock::now() - begin;
+  WARN("service after kill -9 of PostgreSQL took "
+       << std::chrono::duration_cast<std::chrono::milliseconds>(took).count() << " ms");
+  CHECK(daemon.Client().Get("/health/live").status == 200);
+}
+
+TEST_CASE("SIGTERM turns readiness off, answers what is in progress, and exits with 0") {
+  RunningDaemon daemon{{}};
+  CHECK(daemon.Client().Get("/health/ready").status == 200);
+  daemon.Signal(SIGTERM);
+  CHECK(daemon.Wait() == 0);
+}
+
+TEST_CASE("two daemons on one database agree at once") {
+  FreshDatabase database;
+  RunningDaemon one{{.database_url = database.url(), .arguments = {"--migrate"}}};
+  RunningDaemon two{{.database_url = database.url()}};
+  HttpClient a = one.Admin();
+  HttpClient b = two.Admin();
+  REQUIRE(a.Post("/circles", {{"name", "shared"}}).status == 201);
+  CHECK(b.Get("/circles/shared").status == 200);
+  CHECK(b.Post("/circles", {{"name", "shared"}}).status == 409);
+  REQUIRE(b.Post("/circles/shared/start").status == 200);
+  CHECK(a.Get("/circles/shared").Json().at("status") == "running");
+
+  const std::string token = b.PostForm("/auth/login", {{"username", std::string{kAdminEmail}},
+                                                       {"password", std::string{kAdminPassword}}})
+                                .Json()
+                                .at("access_token");
+  HttpClient on_one = one.Client();
+  on_one.Use(token);
+  HttpClient on_two = two.Client();
+  on_two.Use(token);
+  REQUIRE(on_one.Get("/auth/me").status == 200);
+  REQUIRE(on_two.Post("/auth/logout").status == 200);
+  CHECK(Eventually([&] { return on_one.Get("/auth/me").status == 401; }, 2s));
+}
+
+TEST_CASE("a second daemon on the same data directory is refused") {
+  RunningDaemon first{{}};
+  CHECK_THROWS_WITH((RunningDaemon{{.data_dir = first.data_dir()}}), Catch::Contains("in use"));
+  CHECK(first.Client().Get("/health/live").status == 200);
+}
+
+TEST_CASE("the walk of the examples runs from beginning to end") {
+  RunningDaemon daemon{{}};
+  const std::string command =
+      "GATHERING_URL=http://" + daemon.address() + " ADMIN_EMAIL=" + std::string{kAdminEmail} +
+      " ADMIN_PASSWORD=" + std::string{kAdminPassword} +
+      " CIRCLE=walk " GATHERING_SOURCE_DIR "/examples/walk.sh > " + daemon.data_dir() + "/walk.txt 2>&1";
+  const int status = std::system(command.c_str());
+  std::ifstream in{daemon.data_dir() + "/walk.txt"};
+  const std::string output{std::istreambuf_iterator<char>{in}, {}};
+  INFO(output);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  for (const char* state : {"pending", "assigned", "in_progress", "in_review", "completed"}) {
+    CHECK(output.find(state) != std::string::npos);
+  }
+}
+
+}  // namespace gathering::test

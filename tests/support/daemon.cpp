@@ -1,0 +1,179 @@
+#include "tests/support/daemon.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+namespace gathering::test {
+namespace {
+
+// bcrypt of kAdminPassword with a low cost, so that a login in a test is quick.
+constexpr std::string_view kAdminHash = "$2b$05$abcdefghijklmnopqrstuuBKTK.qTk510AXsl7sY1owdL2ZgkpwSq";
+constexpr std::string_view kSecret = "a-secret-key-for-tests-only-0123456789abcdef";
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream in{path, std::ios::binary};
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// The value of "address" in the log line that says the daemon listens.
+std::string ListeningAddress(const std::string& log) {
+  std::istringstream lines{log};
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    if (json.is_object() && json.value("msg", "") == "listening") return json.value("address", "");
+  }
+  return {};
+}
+
+std::vector<char*> Pointers(std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  for (auto& text : texts) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// Waits until the process behind `pidfd` ends or the log grows; false at the deadline.
+bool WaitForNews(int pidfd, int inotify, std::chrono::steady_clock::time_point deadline) {
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  if (left.count() <= 0) return false;
+  pollfd watched[] = {{pidfd, POLLIN, 0}, {inotify, POLLIN, 0}};
+  ::poll(watched, inotify >= 0 ? 2 : 1, static_cast<int>(left.count()));
+  if (inotify >= 0 && (watched[1].revents & POLLIN) != 0) {
+    char events[4096];
+    if (::read(inotify, events, sizeof events) < 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+RunningDaemon::RunningDaemon(DaemonOptions options) : data_dir_(options.data_dir) {
+  if (data_dir_.empty()) {
+    std::string pattern = (std::filesystem::temp_directory_path() / "gathering-test-XXXXXX").string();
+    data_dir_ = ::mkdtemp(pattern.data());
+    ::chmod(data_dir_.c_str(), 0755);
+    own_data_dir_ = true;
+  }
+  log_path_ = fmt::format("{}.{}.log", data_dir_, ::getpid());
+  std::vector<std::string> arguments = {GATHERING_BINARY, "serve",      "--listen",
+                                        "127.0.0.1:0",    "--data-dir", data_dir_};
+  arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
+  std::map<std::string, std::string> environment = {
+      {"PATH", "/usr/local/bin:/usr/bin:/bin"},  {"GATHERING_LOG_FORMAT", "json"},
+      {"ADMIN_EMAIL", std::string{kAdminEmail}}, {"ADMIN_PASSWORD_HASH", std::string{kAdminHash}},
+      {"SECRET_KEY", std::string{kSecret}},
+  };
+  if (!options.database_url.empty()) environment["DATABASE_URL"] = options.database_url;
+  for (const auto& name : {"ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"}) {
+    if (const char* value = std::getenv(name)) environment[name] = value;
+  }
+  for (const auto& [name, value] : options.environment) environment[name] = value;
+  std::vector<std::string> assignments;
+  for (const auto& [name, value] : environment) assignments.push_back(name + "=" + value);
+  auto argv = Pointers(arguments);
+  auto envp = Pointers(assignments);
+
+  const int log = ::open(log_path_.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+  const std::size_t before = std::filesystem::file_size(log_path_);
+  const int inotify = ::inotify_init1(IN_CLOEXEC);
+  ::inotify_add_watch(inotify, log_path_.c_str(), IN_MODIFY);
+  pid_ = ::fork();
+  if (pid_ == 0) {
+    ::dup2(log, STDOUT_FILENO);
+    ::dup2(log, STDERR_FILENO);
+    ::execve(argv[0], argv.data(), envp.data());
+    ::_exit(127);
+  }
+  ::close(log);
+  const int pidfd = ::pidfd_open(pid_, 0);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{60};
+  bool waiting = true;
+  while (waiting && address_.empty()) {
+    waiting = WaitForNews(pidfd, inotify, deadline) && ::kill(pid_, 0) == 0;
+    address_ = ListeningAddress(ReadFile(log_path_).substr(before));
+    siginfo_t ended{};
+    if (::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        ended.si_pid == pid_)
+      break;
+  }
+  ::close(pidfd);
+  ::close(inotify);
+  if (address_.empty()) {
+    const std::string output = Log();
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+    throw std::runtime_error{"the daemon did not start:\n" + output};
+  }
+}
+
+RunningDaemon::~RunningDaemon() {
+  if (pid_ > 0) {
+    ::kill(pid_, SIGTERM);
+    try {
+      Wait();
+    } catch (const std::runtime_error&) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+  }
+  std::filesystem::remove(log_path_);
+  if (own_data_dir_) std::filesystem::remove_all(data_dir_);
+}
+
+HttpClient RunningDaemon::Admin() const {
+  HttpClient client = Client();
+  const Answer answer = client.PostForm(
+      "/auth/login", {{"username", std::string{kAdminEmail}}, {"password", std::string{kAdminPassword}}});
+  if (answer.status != 200) throw std::runtime_error{"the administrator cannot log in: " + answer.body};
+  client.Use(answer.Json().at("access_token"));
+  return client;
+}
+
+void RunningDaemon::Signal(int signal) const {
+  ::kill(pid_, signal);
+}
+
+int RunningDaemon::Wait(std::chrono::seconds deadline) {
+  const int pidfd = ::pidfd_open(pid_, 0);
+  const bool ended = WaitForNews(pidfd, -1, std::chrono::steady_clock::now() + deadline);
+  ::close(pidfd);
+  int status = 0;
+  if (!ended || ::waitpid(pid_, &status, WNOHANG) != pid_)
+    throw std::runtime_error{"the daemon still runs:\n" + Log()};
+  pid_ = -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+std::string RunningDaemon::Log() const {
+  return ReadFile(log_path_);
+}
+
+TemporaryDirectory::TemporaryDirectory() {
+  std::string pattern = (std::filesystem::temp_directory_path() / "gathering-test-XXXXXX").string();
+  path_ = ::mkdtemp(pattern.data());
+  ::chmod(path_.c_str(), 0755);
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  std::filesystem::remove_all(path_);
+}
+
+}  // namespace gathering::test

@@ -1,0 +1,66 @@
+#pragma once
+// `gathering serve` as a process of its own, on a free port of loopback.
+#include <sys/types.h>
+#include <chrono>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/support/http.h"
+
+namespace gathering::test {
+
+// The administrator every RunningDaemon knows, unless its environment says otherwise.
+inline constexpr std::string_view kAdminEmail = "admin@example.com";
+inline constexpr std::string_view kAdminPassword = "Correct-Admin-2026";
+
+struct DaemonOptions {
+  std::string database_url;  // empty: the embedded database in data_dir
+  std::string data_dir;      // empty: a fresh directory, removed afterwards
+  std::vector<std::string> arguments = {};
+  std::map<std::string, std::string> environment = {};  // added to a small clean environment
+};
+
+class RunningDaemon {
+ public:
+  // Starts the daemon and returns once it listens; throws with its output when it does not.
+  explicit RunningDaemon(DaemonOptions options);
+  ~RunningDaemon();  // SIGTERM, then SIGKILL after a deadline
+  RunningDaemon(const RunningDaemon&) = delete;
+  RunningDaemon& operator=(const RunningDaemon&) = delete;
+
+  [[nodiscard]] const std::string& address() const { return address_; }
+  [[nodiscard]] const std::string& data_dir() const { return data_dir_; }
+  [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] HttpClient Client() const { return HttpClient{address_}; }
+  [[nodiscard]] HttpClient Admin() const;  // logged in as the administrator
+
+  void Signal(int signal) const;
+  // The exit code, or 128 + signal; throws when it still runs at the deadline.
+  int Wait(std::chrono::seconds deadline = std::chrono::seconds{20});
+  // Everything written to stderr so far.
+  [[nodiscard]] std::string Log() const;
+
+ private:
+  std::string data_dir_;
+  bool own_data_dir_ = false;
+  std::string log_path_;
+  std::string address_;
+  pid_t pid_ = -1;
+};
+
+// A private directory under the temporary directory, removed with everything in it at the end.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace gathering::test

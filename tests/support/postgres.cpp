@@ -1,0 +1,61 @@
+#include "tests/support/postgres.h"
+
+#include <stdlib.h>
+
+#include <atomic>
+#include <filesystem>
+#include <stdexcept>
+#include <system_error>
+
+#include "core/db/connection.h"
+#include "core/db/migrate.h"
+
+namespace gathering::test {
+
+TemporaryDirectory::TemporaryDirectory() : path_("/tmp/gathering-test-XXXXXX") {
+  if (mkdtemp(path_.data()) == nullptr) throw std::runtime_error{"no directory under /tmp"};
+}
+
+TemporaryDirectory::~TemporaryDirectory() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+TestCluster::TestCluster()
+    : server_({.data_dir = directory_.path(), .binaries_dir = "", .run_as = "", .durable = false},
+              db::EmbeddedPostgres::Sharing::kOwnerOnly, clock_) {}
+
+TestCluster& TestCluster::Instance() {
+  static TestCluster cluster;
+  return cluster;
+}
+
+std::string TestCluster::Url(const std::string& database) const {
+  const std::string& url = server_.url();
+  return url.substr(0, url.rfind("dbname=")) + "dbname=" + database;
+}
+
+const std::string& TestCluster::MigratedTemplate() {
+  static const std::string name = [this] {
+    db::Connection{{.url = Url("postgres")}}.Script("CREATE DATABASE migrated");
+    db::Migrator{{.url = Url("migrated")}, clock_}.Up();
+    return std::string{"migrated"};
+  }();
+  return name;
+}
+
+FreshDatabase::FreshDatabase(Schema schema) {
+  static std::atomic<int> last = 0;
+  TestCluster& cluster = TestCluster::Instance();
+  name_ = "t_" + std::to_string(++last);
+  const std::string model = schema == Schema::kMigrated ? cluster.MigratedTemplate() : "template0";
+  db::Connection{{.url = cluster.Url("postgres")}}.Script("CREATE DATABASE " + name_ + " TEMPLATE " + model);
+  url_ = cluster.Url(name_);
+}
+
+FreshDatabase::~FreshDatabase() {
+  db::Connection{{.url = TestCluster::Instance().Url("postgres")}}.Script("DROP DATABASE " + name_ +
+                                                                          " WITH (FORCE)");
+}
+
+}  // namespace gathering::test

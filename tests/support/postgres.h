@@ -1,0 +1,61 @@
+#pragma once
+// A real PostgreSQL for tests: one cluster for each test binary, one database for each test.
+#include <memory>
+#include <string>
+
+#include "core/base/clock.h"
+#include "core/db/embedded.h"
+
+namespace gathering::test {
+
+// A directory under /tmp that is removed with all it holds.
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory();
+  ~TemporaryDirectory();
+  TemporaryDirectory(const TemporaryDirectory&) = delete;
+  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// Started when first asked for, without fsync; stopped and removed when the binary ends.
+class TestCluster {
+ public:
+  static TestCluster& Instance();
+
+  // libpq's words for a database of the cluster; the role is a superuser.
+  std::string Url(const std::string& database) const;
+
+  // The name of a database with the binary's schema and nothing else, made at the first call.
+  const std::string& MigratedTemplate();
+
+ private:
+  TestCluster();
+
+  SystemClock clock_;
+  TemporaryDirectory directory_;
+  db::EmbeddedPostgres server_;
+};
+
+// A database of one's own, dropped at the end (whoever is still connected).
+class FreshDatabase {
+ public:
+  enum class Schema { kMigrated, kEmpty };
+
+  explicit FreshDatabase(Schema schema = Schema::kMigrated);
+  ~FreshDatabase();
+  FreshDatabase(const FreshDatabase&) = delete;
+  FreshDatabase& operator=(const FreshDatabase&) = delete;
+
+  const std::string& url() const { return url_; }
+  const std::string& name() const { return name_; }
+
+ private:
+  std::string name_;
+  std::string url_;
+};
+
+}  // namespace gathering::test
