@@ -49,11 +49,7 @@ Action DeclareServe(CLI::App& app, Context& context) {
   auto options = std::make_shared<ServeOptions>();
   AddConfigFlags(app, context, ConfigFlags::kDaemon);
   app.add_flag("--migrate", options->migrate, "Bring the schema of --database-url up to date first");
-  return [options, &context] {
-    const LoadedConfig loaded = context.Load();
-    RequireServable(loaded);
-    return Serve(loaded, *options);
-  };
+  return [options, &context] { return Serve(context.Load(), *options); };
 }
 
 constexpr Command kCommands[] = {

@@ -92,7 +92,7 @@ std::string HelpText(const CommandInfo& info) {
   text += Examples(root ? std::span<const Example>{kRootExamples}
                         : (info.row != nullptr ? info.row->examples : std::span<const Example>{}));
   text += Usage(info) + CommandList(info) + OptionList(info);
-  if (root) text += "\nMore: 'gathering help COMMAND', and 'gathering help' with config, environment or\nexit-codes.\n";
+  if (root) text += "\nMore: 'gathering help' with a command, or with config, environment, exit-codes.\n";
   const std::size_t space = info.name.find(' ');
   if (space != std::string::npos) {
     text += fmt::format("\nThe options of 'gathering {}' apply too.\n", info.name.substr(0, space));

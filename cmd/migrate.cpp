@@ -28,6 +28,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr std::int64_t kNumberMax = 9'999;  // of migrations: four digits in their names
+
 // The first signal ends the run between two files, the second cancels the running statement, the
 // third is left to the system.
 std::atomic<bool> stop_asked{false};
@@ -219,6 +221,7 @@ class MigrateCommand {
   }
 
   Exit To() {
+    RequireNumber();
     if (options_.number >= migrator().Check().database) {
       if (options_.dry_run) return DryRun(options_.number);
       return Report(migrator().UpTo(options_.number));
@@ -243,6 +246,7 @@ class MigrateCommand {
   }
 
   Exit Baseline() {
+    RequireNumber();
     if (!Agreed(
             fmt::format("Record migrations 1 to {} as applied, without running them?", options_.number))) {
       return Declined();
@@ -274,6 +278,14 @@ class MigrateCommand {
   }
 
  private:
+  void RequireNumber() const {
+    const std::size_t head = db::Migrations().size();
+    if (options_.number > head) {
+      throw UsageError{
+          fmt::format("there is no migration {}; this program has 1 to {}", options_.number, head)};
+    }
+  }
+
   bool json() const { return options_.output == Output::kJson; }
 
   Exit DryRun(std::optional<std::uint32_t> number) {
@@ -433,8 +445,22 @@ void AddDuration(CLI::App& app, const std::string& name, milliseconds& value, co
       ->group("Options");
 }
 
-void AddNumber(CLI::App& app, std::uint32_t& value, const std::string& help) {
-  app.add_option("number", value, help)->required()->type_name("NUMBER");
+// CLI11 would read an empty text as 0, which `to` takes for "take back everything".
+CLI::Option* AddNumber(CLI::App& app, const std::string& name, std::uint32_t& value,
+                       const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&value, name](const std::string& text) {
+            const auto number = config::ParseInteger(text);
+            if (!number || *number < 0 || *number > kNumberMax) {
+              throw CLI::ValidationError{name,
+                                         fmt::format("'{}' is not a number from 0 to {}", text, kNumberMax)};
+            }
+            value = static_cast<std::uint32_t>(*number);
+          },
+          help)
+      ->type_name("NUMBER");
 }
 
 struct Operation {
@@ -460,12 +486,12 @@ std::vector<Operation> DeclareOperations(CLI::App& app, MigrateOptions& options)
   add("status", "Print every migration and whether it is applied", &MigrateCommand::Status);
   add_dry_run(add("up", "Apply what is pending", &MigrateCommand::Up));
   CLI::App* to = add("to", "Apply or take back until NUMBER is the newest", &MigrateCommand::To);
-  AddNumber(*to, options.number, "The migration to end at; 0 is before the first");
+  AddNumber(*to, "number", options.number, "The migration to end at; 0 is before the first")->required();
   add_dry_run(to);
   add_yes(to);
   CLI::App* down =
       add("down", "Take back the newest migrations, with the data in what they made", &MigrateCommand::Down);
-  down->add_option("count", options.count, "How many; default 1")->type_name("COUNT");
+  AddNumber(*down, "count", options.count, "How many; default 1");
   add_yes(down);
   add_yes(add("redo", "Take back the newest migration and apply it again", &MigrateCommand::Redo));
   add("check",
@@ -475,7 +501,8 @@ std::vector<Operation> DeclareOperations(CLI::App& app, MigrateOptions& options)
       &MigrateCommand::Verify);
   CLI::App* baseline =
       add("baseline", "Record 1 to NUMBER as applied without running them", &MigrateCommand::Baseline);
-  AddNumber(*baseline, options.number, "The newest migration that the database already has");
+  AddNumber(*baseline, "number", options.number, "The newest migration that the database already has")
+      ->required();
   add_yes(baseline);
   return all;
 }

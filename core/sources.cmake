@@ -20,6 +20,7 @@ set(GATHERING_CORE_SOURCES
   core/config/value.cpp
   core/dashboard/dashboard.cpp
   core/db/catalog.cpp
+  core/db/cluster.cpp
   core/db/embedded.cpp
   core/db/migrate.cpp
   core/db/migrate_dry_run.cpp

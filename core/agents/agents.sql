@@ -67,7 +67,8 @@ SELECT a.id, a.name, a.role, a.provider_name AS provider, coalesce(m.model_alias
 FROM agents a
 LEFT JOIN models m ON m.id = a.model_id
 CROSS JOIN LATERAL (
-  SELECT coalesce(sum(w.tasks_completed), 0) AS tasks_completed, coalesce(sum(w.reviews_done), 0) AS reviews_done,
+  SELECT coalesce(sum(w.tasks_completed), 0) AS tasks_completed,
+         coalesce(sum(w.reviews_done), 0) AS reviews_done,
          coalesce(sum(w.results_passed)::float8 / nullif(sum(w.results_passed + w.results_refused), 0), 0)
            AS approval_rate,
          count(*) FILTER (WHERE w.left_at IS NULL AND c.deleted_at IS NULL) AS circle_count
@@ -85,14 +86,16 @@ SELECT a.id, a.name, a.role, a.provider_name AS provider, coalesce(m.model_alias
        a.specializations, a.languages, a.motto, a.temperature, a.max_tokens,
        CASE WHEN a.competencies = '{}' THEN a.specializations ELSE a.competencies END AS competencies,
        a.can_review, a.review_strictness, a.current_task_title AS current_task, work.tasks_completed,
-       work.reviews_done, work.approval_rate, 0.0::float8 AS average_quality_score, true AS is_active, a.status,
+       work.reviews_done, work.approval_rate, 0.0::float8 AS average_quality_score, true AS is_active,
+       a.status,
        a.last_active_at, a.created_at, a.updated_at, m.context_window, m.extended_thinking, m.vision,
        m.pricing_in::text, m.pricing_out::text, 0::bigint AS memory_count, 0::bigint AS message_count,
        work.circle_count
 FROM agents a
 LEFT JOIN models m ON m.id = a.model_id
 CROSS JOIN LATERAL (
-  SELECT coalesce(sum(w.tasks_completed), 0) AS tasks_completed, coalesce(sum(w.reviews_done), 0) AS reviews_done,
+  SELECT coalesce(sum(w.tasks_completed), 0) AS tasks_completed,
+         coalesce(sum(w.reviews_done), 0) AS reviews_done,
          coalesce(sum(w.results_passed)::float8 / nullif(sum(w.results_passed + w.results_refused), 0), 0)
            AS approval_rate,
          count(*) FILTER (WHERE w.left_at IS NULL AND c.deleted_at IS NULL) AS circle_count

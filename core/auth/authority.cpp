@@ -27,6 +27,10 @@ struct DigestHash {
   }
 };
 
+[[noreturn]] void Refuse(std::string cause) {
+  throw Error{Code::kUnauthenticated, "Invalid or expired token", std::move(cause)};
+}
+
 // What the database said about a token: whose it is, or that it does not hold.
 struct Answer {
   std::optional<Principal> owner;
@@ -75,10 +79,6 @@ Principal Authority::Administrator() const {
           .name = std::string{kAdminName},
           .role = Role::kAdmin,
           .token_expires_at = {clock_.WallNow().micros + lifetime_.count() * kMicrosPerSecond}};
-}
-
-void Authority::Refuse(std::string cause) {
-  throw Error{Code::kUnauthenticated, "Invalid or expired token", std::move(cause)};
 }
 
 Principal Authority::Authenticate(std::optional<std::string_view> header, const RunRead& read) {

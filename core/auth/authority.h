@@ -87,7 +87,6 @@ class Authority {
   class Answers;
 
   Principal Administrator() const;
-  [[noreturn]] void Refuse(std::string cause);
 
   const Clock& clock_;
   const std::chrono::seconds lifetime_;

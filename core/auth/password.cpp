@@ -6,10 +6,9 @@
 
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <memory>
 #include <optional>
-
-#include <fmt/format.h>
 
 #include "core/auth/token.h"
 #include "core/base/error.h"

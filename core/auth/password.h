@@ -1,7 +1,7 @@
 #pragma once
 // Password hashes: argon2id for new ones, bcrypt still accepted.
 //
-// Every call costs tens of milliseconds and kArgonMemory of memory on purpose: run it on
+// Every call costs tens of milliseconds and kArgonMemoryKib of memory on purpose: run it on
 // Authority::hashing(), never on a loop.  Safe from any thread.
 #include <atomic>
 #include <cstdint>

@@ -81,11 +81,11 @@ void WriteWhole(int fd, std::string_view text, const std::string& path) {
   if (::fsync(fd) != 0) throw SystemError("cannot write", path);
 }
 
-// A name of its own that disappears again, however Create ends.
+// A file under a name that mkostemp makes up, which disappears again however Create ends.
 class Draft {
  public:
   explicit Draft(const std::string& target)
-      : path_(target + ".XXXXXX"), file_(::mkostemp(path_.data(), O_CLOEXEC)) {
+      : path_(target + '.' + std::string(6, 'X')), file_(::mkostemp(path_.data(), O_CLOEXEC)) {
     if (file_.fd() < 0) throw SystemError("cannot create", path_);
   }
   ~Draft() { ::unlink(path_.c_str()); }

@@ -14,7 +14,8 @@ FROM circles c
 CROSS JOIN LATERAL (SELECT count(*) AS agent_count
                     FROM circle_members WHERE circle_id = c.id AND left_at IS NULL) m
 CROSS JOIN LATERAL (SELECT count(*) AS task_count,
-                           count(*) FILTER (WHERE status IN ('assigned', 'in_progress', 'in_review')) AS active_tasks
+                           count(*) FILTER (WHERE status IN ('assigned', 'in_progress', 'in_review'))
+                               AS active_tasks
                     FROM tasks WHERE circle_id = c.id) t
 WHERE c.deleted_at IS NULL
 ORDER BY c.id
@@ -30,7 +31,8 @@ SELECT c.name AS id, c.name, c.status, m.agent_count, t.task_count, t.active_tas
        (SELECT count(*) FROM conflicts WHERE circle_id = c.id AND resolved_at IS NULL) AS conflicts
 FROM circles c
 CROSS JOIN LATERAL (SELECT count(*) AS task_count,
-                           count(*) FILTER (WHERE status IN ('assigned', 'in_progress', 'in_review')) AS active_tasks,
+                           count(*) FILTER (WHERE status IN ('assigned', 'in_progress', 'in_review'))
+                               AS active_tasks,
                            count(*) FILTER (WHERE status = 'pending') AS pending_tasks,
                            count(*) FILTER (WHERE status = 'completed') AS completed_tasks,
                            count(*) FILTER (WHERE status = 'failed') AS failed_tasks
@@ -77,11 +79,13 @@ RETURNING id;
 
 -- name: circle_member_add
 -- A member who left comes back to the same row, with what the call says now.
-INSERT INTO circle_members AS m (circle_id, agent_id, agent_ref, name, provider, model, competencies, can_review)
+INSERT INTO circle_members AS m (circle_id, agent_id, agent_ref, name, provider, model, competencies,
+                                 can_review)
 VALUES ($1, $2, (SELECT id FROM agents WHERE id = $2), $3, $4, $5, $6, $7)
 ON CONFLICT (circle_id, agent_id) DO UPDATE
-SET agent_ref = EXCLUDED.agent_ref, name = EXCLUDED.name, provider = EXCLUDED.provider, model = EXCLUDED.model,
-    competencies = EXCLUDED.competencies, can_review = EXCLUDED.can_review, joined_at = now(), left_at = NULL
+SET agent_ref = EXCLUDED.agent_ref, name = EXCLUDED.name, provider = EXCLUDED.provider,
+    model = EXCLUDED.model, competencies = EXCLUDED.competencies, can_review = EXCLUDED.can_review,
+    joined_at = now(), left_at = NULL
 WHERE m.left_at IS NOT NULL
 RETURNING agent_id;
 
@@ -110,13 +114,15 @@ LIMIT $2 OFFSET $3;
 -- name: circle_metrics
 SELECT m.agents, t.total_tasks, t.pending_tasks, t.active_tasks, t.completed_tasks, t.failed_tasks,
        t.completed_tasks AS tasks_completed, t.active_tasks AS tasks_in_progress,
-       (SELECT count(*) FROM conflicts WHERE circle_id = c.id AND resolved_at IS NOT NULL) AS conflicts_resolved,
+       (SELECT count(*) FROM conflicts WHERE circle_id = c.id AND resolved_at IS NOT NULL)
+           AS conflicts_resolved,
        CASE WHEN c.status = 'running' THEN extract(epoch FROM now() - c.started_at)::float8 ELSE 0 END
            AS uptime_seconds
 FROM circles c
 CROSS JOIN LATERAL (SELECT count(*) AS total_tasks,
                            count(*) FILTER (WHERE status = 'pending') AS pending_tasks,
-                           count(*) FILTER (WHERE status IN ('assigned', 'in_progress', 'in_review')) AS active_tasks,
+                           count(*) FILTER (WHERE status IN ('assigned', 'in_progress', 'in_review'))
+                               AS active_tasks,
                            count(*) FILTER (WHERE status = 'completed') AS completed_tasks,
                            count(*) FILTER (WHERE status = 'failed') AS failed_tasks
                     FROM tasks WHERE circle_id = c.id) t

@@ -36,8 +36,9 @@ FROM circles c
 WHERE c.id = $1;
 
 -- name: dashboard_members
-SELECT m.id, m.circle_id, m.agent_id, 'member' AS role, '{}'::text AS permissions, m.competencies, m.can_review,
-       m.left_at IS NULL AS is_active, m.joined_at, m.left_at, m.name AS agent_name, a.role AS agent_role
+SELECT m.id, m.circle_id, m.agent_id, 'member' AS role, '{}'::text AS permissions, m.competencies,
+       m.can_review, m.left_at IS NULL AS is_active, m.joined_at, m.left_at, m.name AS agent_name,
+       a.role AS agent_role
 FROM circle_members m
 LEFT JOIN agents a ON a.id = m.agent_ref
 WHERE m.circle_id = $1 AND m.left_at IS NULL
@@ -46,7 +47,8 @@ LIMIT $2;
 
 -- The four words for a priority are the nearest ones of those tasks are made with.
 -- name: dashboard_tasks
-SELECT t.number AS id, t.circle_id, NULL::bigint AS project_id, t.title, t.description, 'general' AS task_type,
+SELECT t.number AS id, t.circle_id, NULL::bigint AS project_id, t.title, t.description,
+       'general' AS task_type,
        CASE WHEN t.priority <= 2 THEN 'critical' WHEN t.priority <= 4 THEN 'high'
             WHEN t.priority <= 6 THEN 'medium' ELSE 'low' END AS priority,
        t.status, t.required_competencies, c.require_review AS requires_review,

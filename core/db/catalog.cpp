@@ -25,6 +25,10 @@ std::string Shown(const std::string& definition) {
   return line;
 }
 
+std::string Explained(const CatalogItem& item) {
+  return item.definition.empty() ? "" : ": " + Shown(item.definition);
+}
+
 using Key = std::pair<std::string, std::string>;
 
 std::map<Key, const CatalogItem*> ByName(const Catalog& catalog) {
@@ -86,10 +90,10 @@ std::vector<std::string> CompareCatalogs(const Catalog& expected, const Catalog&
   const auto found_by_name = ByName(found);
   std::vector<std::string> lines;
   for (const CatalogItem* item : Lacking(expected, found_by_name)) {
-    lines.push_back(fmt::format("missing {} {}: {}", item->kind, item->name, Shown(item->definition)));
+    lines.push_back(fmt::format("missing {} {}{}", item->kind, item->name, Explained(*item)));
   }
   for (const CatalogItem* item : Lacking(found, expected_by_name)) {
-    lines.push_back(fmt::format("extra {} {}: {}", item->kind, item->name, Shown(item->definition)));
+    lines.push_back(fmt::format("extra {} {}{}", item->kind, item->name, Explained(*item)));
   }
   for (const auto& [key, item] : expected_by_name) {
     const auto other = found_by_name.find(key);

@@ -20,7 +20,7 @@ SELECT r.kind, r.name, ''::text AS parent,
                               s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache,
                               CASE WHEN s.seqcycle THEN ' cycle' END)
                 FROM pg_sequence s WHERE s.seqrelid = r.oid)
-            ELSE concat_ws(' ', CASE r.relpersistence WHEN 'u' THEN 'unlogged' ELSE 'logged' END,
+            ELSE concat_ws(' ', CASE r.relpersistence WHEN 'u' THEN 'unlogged' END,
                            'partition by ' || pg_get_partkeydef(r.oid),
                            'partition ' || pg_get_expr(r.relpartbound, r.oid),
                            'with ' || array_to_string(r.reloptions, ', '),

@@ -174,8 +174,8 @@ std::string Describe(const SchemaCheck& check) {
     case Standing::kAtHead:
       return fmt::format("the schema is at number {}, as this binary wants it", check.binary);
     case Standing::kPending:
-      return fmt::format("the schema is behind this binary: {} of {} pending; run `gathering migrate up`",
-                         Numbers(check.pending), check.binary);
+      return fmt::format("the schema is behind this binary: {} of {} {} pending; run `gathering migrate up`",
+                         Numbers(check.pending), check.binary, check.pending.size() == 1 ? "is" : "are");
     case Standing::kChecksumDiffers:
       return fmt::format(
           "{} applied from a text that is not this binary's; see `gathering migrate status`, compare "

@@ -141,7 +141,7 @@ Error WithPlace(const SqlError& error, const Migration& migration, const SqlStat
   return Error{
       error.code,
       fmt::format("migration {}, line {}: {}", Title(migration.number, migration.name), line, error.text),
-      error.cause};
+      "SQLSTATE " + error.sqlstate};
 }
 
 MigrationRun::MigrationRun(const MigratorOptions& options, const Clock& clock)
@@ -177,12 +177,12 @@ void MigrationRun::Connect() {
       session_ = std::make_unique<Session>(session);
       return;
     } catch (const Error& error) {
-      if (error.code != Code::kUnavailable || stopping() || clock_.Now() + pause > deadline) throw;
+      if (error.code != Code::kUnavailable || stopping() || clock_.Now() >= deadline) throw;
       if (!told) Tell({.kind = MigrationEvent::Kind::kWaitingForDatabase, .text = error.cause});
       told = true;
     }
     // A server that is not there has no event to wait for; a signal ends this early.
-    poll(nullptr, 0, static_cast<int>(pause.count()));
+    poll(nullptr, 0, static_cast<int>(Bounded(deadline, pause).count()));
   }
 }
 
@@ -229,8 +229,7 @@ bool MigrationRun::Lock() {
     }
     if (!told) Tell({.kind = MigrationEvent::Kind::kWaitingForLock, .text = holder});
     told = true;
-    session_->Pause(std::clamp(std::chrono::duration_cast<milliseconds>(deadline - clock_.Now()),
-                               milliseconds{1}, pause));
+    session_->Pause(Bounded(deadline, pause));
   }
   return false;
 }
@@ -373,7 +372,11 @@ void MigrationRun::RunLooseStatement(File& file, std::size_t index) {
   try {
     session_->Execute(statement.text);
   } catch (const SqlError& error) {
-    DropInvalidIndex(statement);
+    try {
+      DropInvalidIndex(statement);
+    } catch (const SqlError&) {
+      // The next run finds it again.
+    }
     throw WithPlace(error, file.migration, statement);
   }
 }
@@ -422,6 +425,12 @@ void MigrationRun::RollBack() noexcept {
   } catch (const Error&) {
     // The session is lost; the server rolls back by itself.
   }
+}
+
+// The pause, or what is left until the deadline; never nothing.
+milliseconds MigrationRun::Bounded(Clock::Steady deadline, milliseconds pause) const {
+  return std::clamp(std::chrono::duration_cast<milliseconds>(deadline - clock_.Now()), milliseconds{1},
+                    pause);
 }
 
 milliseconds MigrationRun::Since(Clock::Steady start) const {

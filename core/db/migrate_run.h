@@ -91,6 +91,8 @@ class MigrationRun {
  private:
   struct File;  // one file on its way
   void Connect();
+  [[nodiscard]] std::chrono::milliseconds Bounded(Clock::Steady deadline,
+                                                  std::chrono::milliseconds pause) const;
   void WatchClient();
   void FindPlace();
   MigrationStep Run(File& file);

@@ -60,8 +60,8 @@ SqlError ToError(const PGresult* result) {
   std::string text{FieldOf(result, PG_DIAG_MESSAGE_PRIMARY)};
   if (text.empty()) text = PQresultErrorMessage(result);
   if (const auto detail = FieldOf(result, PG_DIAG_MESSAGE_DETAIL); !detail.empty())
-    text.append("\n").append(detail);
-  if (const auto hint = FieldOf(result, PG_DIAG_MESSAGE_HINT); !hint.empty()) text.append("\n").append(hint);
+    text.append("; ").append(detail);
+  if (const auto hint = FieldOf(result, PG_DIAG_MESSAGE_HINT); !hint.empty()) text.append("; ").append(hint);
   SqlError error{meaning.code, std::string{meaning.message}, fmt::format("{} {}", state, text)};
   error.sqlstate = state;
   error.text = std::move(text);
@@ -69,6 +69,17 @@ SqlError ToError(const PGresult* result) {
   std::from_chars(position.data(), position.data() + position.size(), error.position);
   if (meaning.code == Code::kUnavailable) error.retry_after = kRetryAfter;
   return error;
+}
+
+// What libpq says about a connection, on one line.
+std::string Complaint(PGconn* connection) {
+  std::string line;
+  for (const char c : std::string_view{PQerrorMessage(connection)}) {
+    const bool blank = c == ' ' || c == '\n' || c == '\t';
+    if (!blank || (!line.empty() && line.back() != ' ')) line += blank ? ' ' : c;
+  }
+  while (line.ends_with(' ')) line.pop_back();
+  return line;
 }
 
 ConnOwner Connect(const SessionOptions& options) {
@@ -94,7 +105,7 @@ ConnOwner Connect(const SessionOptions& options) {
   ConnOwner connection{PQconnectdbParams(kKeywords.data(), values.data(), kExpandDbname), PQfinish};
   if (!connection) throw Unavailable("the database is away", kRetryAfter, "no memory for a connection");
   if (PQstatus(connection.get()) != CONNECTION_OK) {
-    throw Unavailable("the database is away", kRetryAfter, PQerrorMessage(connection.get()));
+    throw Unavailable("the database is away", kRetryAfter, Complaint(connection.get()));
   }
   return connection;
 }
@@ -115,7 +126,6 @@ class Session::Driver {
     if (!sent) ThrowLost(sql);
     ResultOwner last{nullptr, PQclear};
     ResultOwner failed{nullptr, PQclear};
-    cancel_sent_ = false;
     for (;;) {
       AwaitAnswer(sql);
       ResultOwner result{PQgetResult(connection()), PQclear};
@@ -152,7 +162,6 @@ class Session::Driver {
   // Until PQgetResult would not block.
   void AwaitAnswer(std::string_view sql) {
     for (;;) {
-      CancelIfAsked();
       const int unsent = PQflush(connection());
       if (unsent < 0) ThrowLost(sql);
       if (unsent == 0 && PQisBusy(connection()) == 0) return;
@@ -160,14 +169,15 @@ class Session::Driver {
       if (unsent > 0) watched.events |= POLLOUT;
       const int ready = poll(&watched, 1, kCancelCheckMs);
       if (ready < 0 && errno != EINTR) throw std::system_error{errno, std::generic_category(), "poll"};
+      if (ready <= 0) CancelIfAsked();
       // What the server said before it left is still to be read; PQgetResult then tells of the loss.
       if (ready > 0 && PQconsumeInput(connection()) == 0) return;
     }
   }
 
+  // Again and again: a request that overtakes its statement has no effect.
   void CancelIfAsked() {
-    if (cancel_ == nullptr || cancel_sent_ || !cancel_->load(std::memory_order_relaxed)) return;
-    cancel_sent_ = true;
+    if (cancel_ == nullptr || !cancel_->load(std::memory_order_relaxed)) return;
     const std::unique_ptr<PGcancel, void (*)(PGcancel*)> cancel{PQgetCancel(connection()), PQfreeCancel};
     std::array<char, 256> complaint{};
     if (cancel) PQcancel(cancel.get(), complaint.data(), static_cast<int>(complaint.size()));
@@ -188,7 +198,7 @@ class Session::Driver {
   }
 
   [[noreturn]] void ThrowLost(std::string_view sql) {
-    const std::string cause = PQerrorMessage(connection());
+    const std::string cause = Complaint(connection());
     if (sql == kCommit) throw InDoubt(cause);
     throw Unavailable("the connection to the database was lost", kRetryAfter, cause);
   }
@@ -200,7 +210,6 @@ class Session::Driver {
 
   ConnOwner connection_;
   const std::atomic<bool>* cancel_;
-  bool cancel_sent_ = false;
   const std::function<void(std::string_view)> on_notice_;
 };
 

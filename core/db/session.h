@@ -35,7 +35,7 @@ class SqlError : public Error {
       : Error(code_in, std::move(message_in), std::move(cause_in)) {}
 
   std::string sqlstate;
-  std::string text;  // "relation \"agents\" does not exist", with detail and hint on lines of their own
+  std::string text;          // "relation \"agents\" does not exist", then detail and hint
   std::size_t position = 0;  // in characters of the statement, from 1; 0: unknown
 };
 

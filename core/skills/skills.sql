@@ -1,12 +1,15 @@
 -- name: agent_skills_of
-SELECT a.id AS agent_id, mine.configured_skills, mine.loaded_skills, mine.failed_skills, mine.skill_details,
-       (SELECT coalesce(array_agg(name ORDER BY name), '{}') FROM skills WHERE is_enabled) AS available_skills,
+SELECT a.id AS agent_id, mine.configured_skills, mine.loaded_skills, mine.failed_skills,
+       mine.skill_details,
+       (SELECT coalesce(array_agg(name ORDER BY name), '{}') FROM skills WHERE is_enabled)
+         AS available_skills,
        mine.tools_count
 FROM agents a
 CROSS JOIN LATERAL (
   SELECT coalesce(array_agg(s.name ORDER BY g.position), '{}') AS configured_skills,
          coalesce(array_agg(s.name ORDER BY g.position) FILTER (WHERE s.is_enabled), '{}') AS loaded_skills,
-         coalesce(array_agg(s.name ORDER BY g.position) FILTER (WHERE NOT s.is_enabled), '{}') AS failed_skills,
+         coalesce(array_agg(s.name ORDER BY g.position) FILTER (WHERE NOT s.is_enabled), '{}')
+           AS failed_skills,
          coalesce(json_agg(json_build_object('name', s.name, 'description', s.description,
                                              'version', s.version, 'tools_count', s.tools_count,
                                              'tools', '[]'::json) ORDER BY g.position)

@@ -1,6 +1,7 @@
 -- name: task_add
 WITH counted AS (
-    UPDATE circles SET next_task_number = next_task_number + 1 WHERE id = $1 RETURNING next_task_number - 1 AS number
+    UPDATE circles SET next_task_number = next_task_number + 1 WHERE id = $1
+    RETURNING next_task_number - 1 AS number
 ), added AS (
     INSERT INTO tasks (circle_id, number, title, description, priority, required_competencies,
                        assigned_agent_id, created_by)
@@ -39,11 +40,13 @@ WITH slot AS (
                           AND status IN ('assigned', 'in_progress', 'in_review')) work
     WHERE m.agent_id = next.assigned_agent_id OR next.assigned_agent_id IS NULL AND fit.share > 0
     ORDER BY fit.share * 0.8 * 0.5 + (1 - work.tasks / 5) * 0.3
-             + coalesce(m.results_passed::float8 / nullif(m.results_passed + m.results_refused, 0), 0) * 0.2 DESC,
+             + coalesce(m.results_passed::float8 / nullif(m.results_passed + m.results_refused, 0), 0) * 0.2
+             DESC,
              m.agent_id
     LIMIT 1
 ), assigned AS (
-    UPDATE tasks t SET status = 'assigned', assigned_agent_id = best.agent_id, assigned_at = now(), updated_at = now()
+    UPDATE tasks t
+    SET status = 'assigned', assigned_agent_id = best.agent_id, assigned_at = now(), updated_at = now()
     FROM best WHERE t.id = best.id AND t.status = 'pending'
     RETURNING t.id, t.assigned_agent_id
 )
@@ -91,7 +94,8 @@ WHERE c.name = $1 AND c.deleted_at IS NULL AND t.number = $2::bigint;
 
 -- name: task_state
 -- What a change of one task has to know; read after the circle's lock is held.
-SELECT t.id, t.status, t.iteration, t.assigned_agent_id, (m.left_at IS NULL AND m.id IS NOT NULL) AS assignee_active
+SELECT t.id, t.status, t.iteration, t.assigned_agent_id,
+       (m.left_at IS NULL AND m.id IS NOT NULL) AS assignee_active
 FROM tasks t
 LEFT JOIN circle_members m ON m.circle_id = t.circle_id AND m.agent_id = t.assigned_agent_id
 WHERE t.circle_id = $1 AND t.number = $2::bigint;
@@ -119,8 +123,8 @@ RETURNING task_id;
 
 -- name: task_tally_assignee
 UPDATE circle_members
-SET tasks_completed = tasks_completed + $3, tasks_failed = tasks_failed + $4, results_passed = results_passed + $5,
-    results_refused = results_refused + $6
+SET tasks_completed = tasks_completed + $3, tasks_failed = tasks_failed + $4,
+    results_passed = results_passed + $5, results_refused = results_refused + $6
 WHERE circle_id = $1 AND agent_id = $2;
 
 -- name: task_tally_reviewer
@@ -145,7 +149,8 @@ INSERT INTO conflicts (circle_id, first_task_id, second_task_id, path)
 SELECT o.circle_id, least(o.id, mine.task_id), greatest(o.id, mine.task_id), mine.path
 FROM task_files mine
 JOIN tasks t ON t.id = mine.task_id
-JOIN tasks o ON o.circle_id = t.circle_id AND o.id <> t.id AND o.status IN ('assigned', 'in_progress', 'in_review')
+JOIN tasks o ON o.circle_id = t.circle_id AND o.id <> t.id
+             AND o.status IN ('assigned', 'in_progress', 'in_review')
 JOIN task_files theirs ON theirs.task_id = o.id AND theirs.path = mine.path
 WHERE mine.task_id = $1
 ON CONFLICT (first_task_id, second_task_id, path) WHERE resolved_at IS NULL DO NOTHING;

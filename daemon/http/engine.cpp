@@ -163,7 +163,6 @@ class Engine::Server final : public httplib::Server {
     const Response& response = *exchange.response;
     out.status = response.status;
     if (!MayHaveBody(response.status)) return;
-    if (!response.content_type.empty()) out.headers.emplace("Content-Type", response.content_type);
     char digits[24];
     const auto end = std::to_chars(digits, digits + sizeof digits, response.body.size()).ptr;
     out.headers.emplace("Content-Length", std::string{digits, end});
@@ -184,6 +183,8 @@ class Engine::Server final : public httplib::Server {
       head.append(name).append(": ").append(value).append("\r\n");
     };
     if (exchange.keep_alive && exchange.say_keep_alive) field("Connection", "keep-alive");
+    if (!response.content_type.empty() && MayHaveBody(response.status))
+      field("Content-Type", response.content_type);
     field("Date", date_());
     field("Server", kServerName);
     head.append(response.constant_headers);

@@ -3,7 +3,8 @@
 //
 // The library never sees a byte of a client: it is fed a head of ours (method, "/", version),
 // calls the handler from its pre-routing hook, and writes the status line and the fields that
-// describe the body.  Our own fields are spliced in as one block; the body stays with us.
+// frame the answer.  All other fields are spliced in as one block, for the library takes its time
+// with each; the body stays with us.
 // What the packaged version does wrong with hostile input therefore cannot be reached.
 //
 // An engine belongs to one loop; Answer may be suspended on many fibers of it at once.

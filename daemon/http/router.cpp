@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
 
 #include <fmt/format.h>
 
@@ -22,17 +21,33 @@ bool IsParameter(std::string_view segment) {
   return segment.starts_with('{') && segment.ends_with('}');
 }
 
-// "/a/b" as {"a", "b"}; "/" as nothing.
-std::vector<std::string_view> SplitPath(std::string_view path) {
-  std::vector<std::string_view> segments;
+// The segments of a path: "/a/b" holds "a" and "b", "/" none.
+struct Segments {
+  std::array<std::string_view, kSegmentsMax> texts;
+  std::size_t count = 0;
+  bool too_many = false;
+};
+
+Segments SplitPath(std::string_view path) {
+  Segments segments;
   if (path.size() <= 1) return segments;
   path.remove_prefix(1);
   while (true) {
+    if (segments.count == kSegmentsMax) {
+      segments.too_many = true;
+      return segments;
+    }
     const std::size_t slash = path.find('/');
-    segments.push_back(path.substr(0, slash));
+    segments.texts[segments.count++] = path.substr(0, slash);
     if (slash == std::string_view::npos) return segments;
     path.remove_prefix(slash + 1);
   }
+}
+
+// Most segments are what they say: no escape, nothing beyond ASCII.
+bool NeedsDecoding(std::string_view segment) {
+  return std::any_of(segment.begin(), segment.end(),
+                     [](char c) { return c == '%' || static_cast<unsigned char>(c) >= 0x80; });
 }
 
 std::string_view WithoutPrefix(std::string_view path) {
@@ -59,7 +74,7 @@ struct Router::Node {
 
 // One look-up: what is sought, and every node the path leads to, the best first.
 struct Router::Search {
-  std::vector<std::string> segments;
+  Segments segments;
   std::vector<const Node*> ends = {};
 };
 
@@ -72,12 +87,13 @@ Router::Router(std::span<const std::span<const Route>> tables) : root_(std::make
 Router::~Router() = default;
 
 void Router::Add(const Route& route) {
-  const auto segments = SplitPath(route.path);
-  if (segments.size() > kSegmentsMax) {
+  const Segments segments = SplitPath(route.path);
+  if (segments.too_many) {
     throw Error{Code::kInternal, fmt::format("route {} has too many segments", route.id)};
   }
   Node* node = root_.get();
-  for (const std::string_view segment : segments) {
+  for (std::size_t i = 0; i < segments.count; ++i) {
+    const std::string_view segment = segments.texts[i];
     std::unique_ptr<Node>& next =
         IsParameter(segment) ? node->parameter : node->fixed.try_emplace(std::string{segment}).first->second;
     if (!next) next = std::make_unique<Node>();
@@ -93,28 +109,28 @@ void Router::Add(const Route& route) {
 
 // Recursion is bounded by the tree's depth, kSegmentsMax.
 void Router::Visit(const Node& node, std::size_t depth, Search& search) {
-  if (depth == search.segments.size()) {
+  if (depth == search.segments.count) {
     if (node.IsEnd()) search.ends.push_back(&node);
     return;
   }
-  const std::string& segment = search.segments[depth];
+  const std::string_view segment = search.segments.texts[depth];
   if (const auto it = node.fixed.find(segment); it != node.fixed.end()) Visit(*it->second, depth + 1, search);
   if (node.parameter && !segment.empty()) Visit(*node.parameter, depth + 1, search);
 }
 
 Match Router::Find(Method method, std::string_view path) const {
-  path = WithoutPrefix(path);
-  auto encoded = SplitPath(path);
-  const bool trailing_slash = !encoded.empty() && encoded.back().empty();
-  if (trailing_slash) encoded.pop_back();
-  if (encoded.size() > kSegmentsMax) return {};
+  Search search{.segments = SplitPath(WithoutPrefix(path))};
+  Segments& segments = search.segments;
+  const bool trailing_slash = segments.count > 0 && segments.texts[segments.count - 1].empty();
+  if (trailing_slash) --segments.count;
+  if (segments.too_many) return {};
 
-  Search search;
-  search.segments.reserve(encoded.size());
-  for (const std::string_view segment : encoded) {
-    auto decoded = PercentDecode(segment);
-    if (!decoded) return {.kind = Match::Kind::kMalformed};
-    search.segments.push_back(*std::move(decoded));
+  std::array<std::string, kSegmentsMax> decoded;  // what `segments` then points to
+  for (std::size_t i = 0; i < segments.count; ++i) {
+    if (!NeedsDecoding(segments.texts[i])) continue;
+    auto text = PercentDecode(segments.texts[i]);
+    if (!text) return {.kind = Match::Kind::kMalformed};
+    segments.texts[i] = decoded[i] = *std::move(text);
   }
   Visit(*root_, 0, search);
   if (search.ends.empty()) return {};
@@ -125,10 +141,11 @@ Match Router::Find(Method method, std::string_view path) const {
     const Route* route = end->For(method);
     if (route != nullptr && !trailing_slash) {
       match = {.kind = Match::Kind::kFound, .route = route, .authority = route->authority};
-      const auto names = SplitPath(route->path);
-      for (std::size_t i = 0; i < names.size(); ++i) {
-        if (!IsParameter(names[i])) continue;
-        match.parameters.emplace_back(names[i].substr(1, names[i].size() - 2), std::move(search.segments[i]));
+      const Segments names = SplitPath(route->path);
+      for (std::size_t i = 0; i < names.count; ++i) {
+        const std::string_view name = names.texts[i];
+        if (IsParameter(name))
+          match.parameters.emplace_back(name.substr(1, name.size() - 2), segments.texts[i]);
       }
       return match;
     }

@@ -52,7 +52,7 @@ class Fixture {
   db::Connection connection_{{.url = database_.url()}};
 
  public:
-  RunningDaemon daemon{{.database_url = database_.url()}};
+  RunningDaemon daemon{{.database_url = database_.url(), .data_dir = {}}};
   HttpClient client = daemon.Client();
 };
 
@@ -196,7 +196,7 @@ TEST_CASE_METHOD(Fixture, "what is missing or out of bounds is named") {
 }
 
 TEST_CASE_METHOD(Fixture, "with authentication switched off everybody is the administrator") {
-  RunningDaemon open{{.database_url = url(), .environment = {{"DISABLE_AUTH", "true"}}}};
+  RunningDaemon open{{.database_url = url(), .data_dir = {}, .environment = {{"DISABLE_AUTH", "true"}}}};
   HttpClient anybody = open.Client();
   CHECK(anybody.Get("/auth/me").Json()["id"] == "admin");
   CHECK(anybody.Post("/auth/verify").Json()["valid"] == true);

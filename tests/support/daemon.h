@@ -3,11 +3,13 @@
 #include <sys/types.h>
 #include <chrono>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tests/support/http.h"
+#include "tests/support/temporary_directory.h"
 
 namespace gathering::test {
 
@@ -43,24 +45,11 @@ class RunningDaemon {
   [[nodiscard]] std::string Log() const;
 
  private:
+  std::optional<TemporaryDirectory> own_data_dir_;
   std::string data_dir_;
-  bool own_data_dir_ = false;
   std::string log_path_;
   std::string address_;
   pid_t pid_ = -1;
-};
-
-// A private directory under the temporary directory, removed with everything in it at the end.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
 };
 
 }  // namespace gathering::test

@@ -1,25 +1,11 @@
 #include "tests/support/postgres.h"
 
-#include <stdlib.h>
-
 #include <atomic>
-#include <filesystem>
-#include <stdexcept>
-#include <system_error>
 
 #include "core/db/connection.h"
 #include "core/db/migrate.h"
 
 namespace gathering::test {
-
-TemporaryDirectory::TemporaryDirectory() : path_("/tmp/gathering-test-XXXXXX") {
-  if (mkdtemp(path_.data()) == nullptr) throw std::runtime_error{"no directory under /tmp"};
-}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 TestCluster::TestCluster()
     : server_({.data_dir = directory_.path(), .binaries_dir = "", .run_as = "", .durable = false},

@@ -5,21 +5,9 @@
 
 #include "core/base/clock.h"
 #include "core/db/embedded.h"
+#include "tests/support/temporary_directory.h"
 
 namespace gathering::test {
-
-// A directory under /tmp that is removed with all it holds.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // Started when first asked for, without fsync; stopped and removed when the binary ends.
 class TestCluster {

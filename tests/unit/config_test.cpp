@@ -24,7 +24,8 @@ const std::string kHash = "$2b$05$abcdefghijklmnopqrstuuBKTK.qTk510AXsl7sY1owdL2
 class Directory {
  public:
   Directory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "gathering-config-XXXXXX").string();
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / ("gathering-config-" + std::string(6, 'X'))).string();
     path_ = ::mkdtemp(pattern.data());
   }
   ~Directory() { std::filesystem::remove_all(path_); }

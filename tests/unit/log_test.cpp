@@ -1,9 +1,9 @@
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <sstream>
 #include <thread>
 
@@ -33,7 +33,7 @@ class StderrIs {
 
 class TemporaryFile {
  public:
-  TemporaryFile() : fd(::mkstemp(name_)) { ::unlink(name_); }
+  TemporaryFile() : fd(::memfd_create("log", MFD_CLOEXEC)) { REQUIRE(fd >= 0); }
   ~TemporaryFile() { ::close(fd); }
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
@@ -47,10 +47,6 @@ class TemporaryFile {
     return lines;
   }
 
- private:
-  char name_[32] = "/tmp/gathering-log-XXXXXX";
-
- public:
   const int fd;
 };
 

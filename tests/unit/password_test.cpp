@@ -18,6 +18,7 @@
 #include "core/auth/password.h"
 #include "core/auth/secret_file.h"
 #include "core/base/error.h"
+#include "tests/support/temporary_directory.h"
 
 namespace gathering::auth {
 namespace {
@@ -45,18 +46,11 @@ std::optional<Account> AccountWith(std::string hash, bool is_active = true) {
   return account;
 }
 
+// Where a daemon keeps its data.
 class Directory {
  public:
-  Directory() {
-    std::string name = (std::filesystem::temp_directory_path() / "secret-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Directory() { std::filesystem::remove_all(path_); }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  [[nodiscard]] const std::string& path() const { return path_; }
-  [[nodiscard]] std::string secret() const { return path_ + "/secret_key"; }
+  [[nodiscard]] const std::string& path() const { return directory_.path(); }
+  [[nodiscard]] std::string secret() const { return path() + "/secret_key"; }
 
   void Write(const std::string& text, mode_t mode) const {
     std::ofstream{secret()} << text;
@@ -64,7 +58,7 @@ class Directory {
   }
 
  private:
-  std::string path_;
+  test::TemporaryDirectory directory_;
 };
 
 Code CodeOf(const std::string& data_dir) {

@@ -202,9 +202,8 @@ TEST_CASE("JSON may be as deep, as many and as long as its limits say and no mor
 }
 
 TEST_CASE("every prefix of a document and every flipped byte is either read or refused, never worse") {
-  const std::string document =
-      R"({"name":"Rex","legs":"4","weight":1.5e0,"tags":["a","\u00e9\n"],)"
-      R"("limbs":[{"name":"l"}],"x":[null,true]})";
+  const std::string document = R"({"name":"Rex","legs":"4","weight":1.5e0,"tags":["a","\u00e9\n"],)"
+                               R"("limbs":[{"name":"l"}],"x":[null,true]})";
   std::size_t refused = 0;
   for (std::size_t i = 0; i < document.size(); ++i) {
     refused += Refusal(std::string_view{document}.substr(0, i)).starts_with("accepted") ? 0 : 1;
@@ -395,10 +394,8 @@ TEST_CASE("a name of an enumeration is one of its texts") {
   CHECK(ReadJson<Colour>(nlohmann::json("green"), "body", errors) == Colour::kGreen);
   CHECK(errors.empty());
   (void)ReadJson<Colour>(nlohmann::json("pink"), "body", errors);
-  CHECK(
-      OnlyError(errors) ==
-      R"(enum at body: Input should be 'red', 'green' or 'blue' | "pink" | )"
-      R"({"expected":"'red', 'green' or 'blue'"})");
+  CHECK(OnlyError(errors) == R"(enum at body: Input should be 'red', 'green' or 'blue' | "pink" | )"
+                             R"({"expected":"'red', 'green' or 'blue'"})");
 }
 
 TEST_CASE("a query is read like a body, its values being texts") {

@@ -33,7 +33,8 @@ TEST_CASE("semicolons in quotes, comments and parentheses end nothing", "[sql_sp
   CHECK(Texts(R"(SELECT '\'; SELECT 2)") == List{R"(SELECT '\')", "SELECT 2"});
   CHECK(Texts(R"(SELECT "a;""b"; SELECT 2)") == List{R"(SELECT "a;""b")", "SELECT 2"});
   CHECK(Texts("SELECT 1 -- one; really\n; SELECT 2") == List{"SELECT 1", "SELECT 2"});
-  CHECK(Texts("SELECT /* a; /* b; */ c; */ 1; SELECT 2") == List{"SELECT /* a; /* b; */ c; */ 1", "SELECT 2"});
+  CHECK(Texts("SELECT /* a; /* b; */ c; */ 1; SELECT 2") ==
+        List{"SELECT /* a; /* b; */ c; */ 1", "SELECT 2"});
   CHECK(Texts("CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2); SELECT 3") ==
         List{"CREATE RULE r AS ON INSERT TO t DO (SELECT 1; SELECT 2)", "SELECT 3"});
 }
@@ -61,14 +62,16 @@ TEST_CASE("text that ends inside a quote is given as it is", "[sql_split]") {
 
 TEST_CASE("a statement knows its line and its first words", "[sql_split]") {
   const auto statements = SplitSql(
-      "-- why\n\nCREATE TABLE a (x int);\n/* and\n */ create unique index\n  concurrently if not exists a_x on a (x);");
+      "-- why\n\nCREATE TABLE a (x int);\n/* and\n */ create unique index\n  concurrently if not exists a_x "
+      "on a (x);");
   REQUIRE(statements.size() == 2);
   CHECK(statements[0].line == 3);
   CHECK(statements[1].line == 5);
   CHECK(statements[0].StartsWith("CREATE TABLE"));
   CHECK_FALSE(statements[0].StartsWith("CREATE TABLE B"));
   CHECK_FALSE(statements[0].StartsWith("CREATE TAB"));
-  CHECK(statements[1].words == List{"CREATE", "UNIQUE", "INDEX", "CONCURRENTLY", "IF", "NOT", "EXISTS", "A_X"});
+  CHECK(statements[1].words ==
+        List{"CREATE", "UNIQUE", "INDEX", "CONCURRENTLY", "IF", "NOT", "EXISTS", "A_X"});
 }
 
 TEST_CASE("a word is taken out only where it is one", "[sql_split]") {

@@ -4,8 +4,8 @@
 #include <fstream>
 
 #include "core/health/monitor.h"
-#include "tests/support/daemon.h"
 #include "tests/support/manual_clock.h"
+#include "tests/support/temporary_directory.h"
 
 namespace gathering::test {
 namespace {

@@ -175,30 +175,45 @@ SELECT p.id, m.model_name, m.model_alias, m.pricing_in, m.pricing_out, m.pricing
        m.pricing_cache_write, m.extended_thinking, m.vision, m.function_calling, m.context_window,
        m.max_output, m.release_date::date
 FROM (VALUES
-  (1, 'anthropic', 'claude-opus-4-5-20250514', 'Opus 4.5', 15, 75, 1.5, 18.75, true, true, true, 200000, 32000, '2025-05-14'),
-  (2, 'anthropic', 'claude-sonnet-4-5-20250514', 'Sonnet 4.5', 3, 15, 0.3, 3.75, true, true, true, 200000, 16000, '2025-05-14'),
-  (3, 'anthropic', 'claude-sonnet-4-20250514', 'Sonnet 4', 3, 15, 0.3, 3.75, false, true, true, 200000, 16000, '2025-05-14'),
-  (4, 'anthropic', 'claude-3-5-haiku-20241022', 'Haiku 3.5', 0.8, 4, 0.08, 1, false, true, true, 200000, 8192, '2024-10-22'),
+  (1, 'anthropic', 'claude-opus-4-5-20250514', 'Opus 4.5', 15, 75, 1.5, 18.75, true, true, true, 200000,
+   32000, '2025-05-14'),
+  (2, 'anthropic', 'claude-sonnet-4-5-20250514', 'Sonnet 4.5', 3, 15, 0.3, 3.75, true, true, true, 200000,
+   16000, '2025-05-14'),
+  (3, 'anthropic', 'claude-sonnet-4-20250514', 'Sonnet 4', 3, 15, 0.3, 3.75, false, true, true, 200000,
+   16000, '2025-05-14'),
+  (4, 'anthropic', 'claude-3-5-haiku-20241022', 'Haiku 3.5', 0.8, 4, 0.08, 1, false, true, true, 200000,
+   8192, '2024-10-22'),
   (5, 'openai', 'gpt-4o', 'GPT-4o', 2.5, 10, 1.25, NULL, false, true, true, 128000, 16384, '2024-05-13'),
-  (6, 'openai', 'gpt-4o-mini', 'GPT-4o mini', 0.15, 0.6, 0.075, NULL, false, true, true, 128000, 16384, '2024-07-18'),
+  (6, 'openai', 'gpt-4o-mini', 'GPT-4o mini', 0.15, 0.6, 0.075, NULL, false, true, true, 128000, 16384,
+   '2024-07-18'),
   (7, 'openai', 'gpt-4.1', 'GPT-4.1', 2, 8, 0.5, NULL, false, true, true, 1047576, 32768, '2025-04-14'),
   (8, 'openai', 'o1', 'o1', 15, 60, 7.5, NULL, true, true, true, 200000, 100000, '2024-12-17'),
   (9, 'openai', 'o3-mini', 'o3-mini', 1.1, 4.4, 0.55, NULL, true, false, true, 200000, 100000, '2025-01-31'),
-  (10, 'deepseek', 'deepseek-chat', 'DeepSeek V3', 0.27, 1.1, 0.07, NULL, false, false, true, 64000, 8192, '2024-12-26'),
-  (11, 'deepseek', 'deepseek-reasoner', 'DeepSeek R1', 0.55, 2.19, 0.14, NULL, true, false, true, 64000, 8192, '2025-01-20'),
-  (12, 'deepseek', 'deepseek-coder', 'DeepSeek Coder', 0.14, 0.28, NULL, NULL, false, false, true, 128000, 4096, '2024-06-17'),
-  (13, 'mistral', 'mistral-large-latest', 'Mistral Large', 2, 6, NULL, NULL, false, false, true, 128000, NULL, '2024-11-18'),
-  (14, 'mistral', 'codestral-latest', 'Codestral', 0.3, 0.9, NULL, NULL, false, false, true, 256000, NULL, '2025-01-13'),
-  (15, 'google', 'gemini-1.5-pro', 'Gemini 1.5 Pro', 1.25, 5, NULL, NULL, false, true, true, 2097152, 8192, '2024-05-14'),
-  (16, 'google', 'gemini-2.0-flash', 'Gemini 2.0 Flash', 0.1, 0.4, NULL, NULL, false, true, true, 1048576, 8192, '2025-02-05'),
+  (10, 'deepseek', 'deepseek-chat', 'DeepSeek V3', 0.27, 1.1, 0.07, NULL, false, false, true, 64000, 8192,
+   '2024-12-26'),
+  (11, 'deepseek', 'deepseek-reasoner', 'DeepSeek R1', 0.55, 2.19, 0.14, NULL, true, false, true, 64000,
+   8192, '2025-01-20'),
+  (12, 'deepseek', 'deepseek-coder', 'DeepSeek Coder', 0.14, 0.28, NULL, NULL, false, false, true, 128000,
+   4096, '2024-06-17'),
+  (13, 'mistral', 'mistral-large-latest', 'Mistral Large', 2, 6, NULL, NULL, false, false, true, 128000,
+   NULL, '2024-11-18'),
+  (14, 'mistral', 'codestral-latest', 'Codestral', 0.3, 0.9, NULL, NULL, false, false, true, 256000, NULL,
+   '2025-01-13'),
+  (15, 'google', 'gemini-1.5-pro', 'Gemini 1.5 Pro', 1.25, 5, NULL, NULL, false, true, true, 2097152, 8192,
+   '2024-05-14'),
+  (16, 'google', 'gemini-2.0-flash', 'Gemini 2.0 Flash', 0.1, 0.4, NULL, NULL, false, true, true, 1048576,
+   8192, '2025-02-05'),
   (17, 'ollama', 'llama3.2', 'Llama 3.2', 0, 0, NULL, NULL, false, false, true, 128000, NULL, '2024-09-25'),
-  (18, 'ollama', 'qwen2.5-coder', 'Qwen 2.5 Coder', 0, 0, NULL, NULL, false, false, true, 32768, NULL, '2024-11-12')
-) AS m (place, provider, model_name, model_alias, pricing_in, pricing_out, pricing_cache_read, pricing_cache_write,
+  (18, 'ollama', 'qwen2.5-coder', 'Qwen 2.5 Coder', 0, 0, NULL, NULL, false, false, true, 32768, NULL,
+   '2024-11-12')
+) AS m (place, provider, model_name, model_alias, pricing_in, pricing_out, pricing_cache_read,
+pricing_cache_write,
         extended_thinking, vision, function_calling, context_window, max_output, release_date)
 JOIN providers p ON p.name = m.provider
 ORDER BY m.place;
 
-INSERT INTO personas (display_name, role, base_prompt, traits, communication_style, specializations, languages,
+INSERT INTO personas (display_name, role, base_prompt, traits, communication_style, specializations,
+languages,
                       description, is_builtin) VALUES
   ('Architect', 'Software Architect',
    'You look after the shape of the whole system. Weigh each design against its load, its failures and the '
@@ -206,8 +221,8 @@ INSERT INTO personas (display_name, role, base_prompt, traits, communication_sty
    '{far-sighted,rigorous,patient}', 'detailed', '{architecture,security,design-patterns}', '{en}',
    'Designs systems and guards their coherence.', true),
   ('Senior Developer', 'Senior Developer',
-   'You turn a clear task into working, tested code in small steps. Prefer the plain solution, leave the code '
-   'around it better than you found it, and ask when a requirement can be read in two ways.',
+   'You turn a clear task into working, tested code in small steps. Prefer the plain solution, leave the '
+   'code around it better than you found it, and ask when a requirement can be read in two ways.',
    '{pragmatic,thorough,cooperative}', 'balanced', '{python,testing,api}', '{en}',
    'Builds features and keeps them working.', true),
   ('Debugger', 'Code Specialist',
@@ -216,8 +231,8 @@ INSERT INTO personas (display_name, role, base_prompt, traits, communication_sty
    '{analytical,precise,persistent}', 'technical', '{algorithms,optimization,debugging}', '{en}',
    'Hunts down faults and slow code.', true),
   ('Quality Engineer', 'Quality Engineer',
-   'You look for the ways a thing can break that its author did not think of. Turn each one into a test whose '
-   'name is the fact it proves, and report the rest by how much it would hurt.',
+   'You look for the ways a thing can break that its author did not think of. Turn each one into a test '
+   'whose name is the fact it proves, and report the rest by how much it would hurt.',
    '{sceptical,methodical,fair}', 'concise', '{testing,automation,quality}', '{en}',
    'Tests what others have made.', true),
   ('Operations Engineer', 'Operations Engineer',
@@ -231,7 +246,8 @@ INSERT INTO personas (display_name, role, base_prompt, traits, communication_sty
    '{clear,curious,concise}', 'detailed', '{documentation,tutorials,api}', '{en}',
    'Writes what users read.', true);
 
-INSERT INTO skills (name, display_name, description, category, required_permissions, is_dangerous, tools_count)
+INSERT INTO skills (name, display_name, description, category, required_permissions, is_dangerous,
+tools_count)
 VALUES
   ('git', 'Git', 'Work with repositories: history, branches, commits', 'core', '{git,read,write}', false, 13),
   ('test', 'Test Runner', 'Run test suites and read their coverage', 'core', '{execute,read}', false, 7),
@@ -246,7 +262,8 @@ VALUES
   ('deploy', 'Deploy', 'Release and roll back services', 'system', '{execute,deploy}', true, 0),
   ('ai', 'AI/ML', 'Call and compare machine learning models', 'ai', '{network,execute}', false, 11),
   ('email', 'Email', 'Read and send mail', 'communication', '{network}', false, 0),
-  ('notifications', 'Notifications', 'Notify people through their channels', 'communication', '{network}', false, 0),
+  ('notifications', 'Notifications', 'Notify people through their channels', 'communication', '{network}',
+   false, 0),
   ('social', 'Social', 'Publish to social platforms', 'communication', '{network}', true, 0),
   ('image', 'Image', 'Inspect and transform images', 'media', '{read,write}', false, 0),
   ('pdf', 'PDF', 'Read, create and join PDF files', 'media', '{read,write}', false, 0),

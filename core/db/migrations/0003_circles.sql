@@ -58,14 +58,15 @@ CREATE TABLE tasks (
   title                 text NOT NULL CHECK (char_length(title) BETWEEN 1 AND 500),
   description           text NOT NULL DEFAULT '',
   status                text NOT NULL DEFAULT 'pending'
-                        CHECK (status IN ('pending', 'assigned', 'in_progress', 'in_review', 'completed', 'failed')),
+                        CHECK (status IN ('pending', 'assigned', 'in_progress', 'in_review', 'completed',
+                                          'failed')),
   priority              integer NOT NULL DEFAULT 5 CHECK (priority BETWEEN 1 AND 10),  -- 1 first
   required_competencies text[] NOT NULL DEFAULT '{}',
   -- Of a pending task: the member it waits for; otherwise the member it belongs to.
   assigned_agent_id     bigint,
   reviewer_id           bigint,
   result                text,
-  iteration             integer NOT NULL DEFAULT 1 CHECK (iteration >= 1),  -- one more for every refused result
+  iteration             integer NOT NULL DEFAULT 1 CHECK (iteration >= 1),  -- one more for each refusal
   created_by            text NOT NULL,
   created_at            timestamptz NOT NULL DEFAULT now(),
   updated_at            timestamptz NOT NULL DEFAULT now(),
@@ -119,6 +120,7 @@ CREATE TABLE conflicts (
   CHECK (first_task_id < second_task_id)
 );
 
-CREATE UNIQUE INDEX conflicts_open ON conflicts (first_task_id, second_task_id, path) WHERE resolved_at IS NULL;
+CREATE UNIQUE INDEX conflicts_open ON conflicts (first_task_id, second_task_id, path)
+  WHERE resolved_at IS NULL;
 CREATE INDEX conflicts_circle ON conflicts (circle_id);
 CREATE INDEX conflicts_second_task ON conflicts (second_task_id);
