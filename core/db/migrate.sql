@@ -58,7 +58,8 @@ ORDER BY relation, mode;
 -- A table's file changes when all its rows are written anew.
 -- name: migration_relations
 SELECT c.oid::bigint AS relation, c.oid::regclass::text AS name,
-       CASE WHEN c.relkind IN ('r', 'm') THEN coalesce(pg_relation_filenode(c.oid), 0)::bigint ELSE 0 END AS file
+       CASE WHEN c.relkind IN ('r', 'm') THEN coalesce(pg_relation_filenode(c.oid), 0)::bigint
+            ELSE 0 END AS file
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast');

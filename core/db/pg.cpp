@@ -251,6 +251,6 @@ int Connection::backend_pid() const {
 // libpqxx 6.4 forgets the last answer of a connection that was lost.
 extern "C" const char* __lsan_default_suppressions();
 extern "C" const char* __lsan_default_suppressions() {
-  return "leak:PQmakeEmptyPGresult\nleak:pqResultAlloc\n";
+  return "leak:PQmakeEmptyPGresult\n";
 }
 #endif

@@ -7,8 +7,9 @@
 // do not all leave at once) or when idle for too long above `connections_min`;
 // one idle for over a second is checked before use.  After a failed connect,
 // attempts back off (100 ms doubling to 2 s, with jitter) and callers fail at
-// once instead of piling up.  All members are safe to call from any thread; all
-// of them block.
+// once instead of piling up.  A server that does not even keep to its own timeouts
+// is left: the connection is cut half a second later.  All members are safe to call
+// from any thread; all of them block.
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -63,7 +64,7 @@ class Pool {
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
-  // Runs `work` in a transaction: read only, or read committed with commit at the end.
+  // Runs `work` in a transaction: read only on one snapshot, or read committed with commit at the end.
   // Serialization failures and deadlocks run it again (at most 3 times, with jitter), so it
   // must have no effect outside the transaction.  A lost connection is tried again once for
   // Read; for Write only when it was lost before COMMIT was sent.  Lost at COMMIT throws kInDoubt.

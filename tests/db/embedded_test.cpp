@@ -31,8 +31,15 @@ using Sharing = db::EmbeddedPostgres::Sharing;
 
 constexpr const char* kOwnerDirectory = "GATHERING_TEST_OWNER_DIRECTORY";
 
-db::EmbeddedOptions In(const std::string& directory) {
+db::EmbeddedOptions Durable(const std::string& directory) {
   return {.data_dir = directory, .binaries_dir = "", .run_as = "", .connections_max = 20};
+}
+
+// Quick, for what has nothing to do with crashes.
+db::EmbeddedOptions In(const std::string& directory) {
+  auto options = Durable(directory);
+  options.durable = false;
+  return options;
 }
 
 const SystemClock kClock;
@@ -118,7 +125,7 @@ pid_t PostmasterPid(const std::string& directory) {
 TEST_CASE("a process that owns a server until it is killed", "[.owner]") {
   const char* directory = getenv(kOwnerDirectory);
   if (directory == nullptr) return;
-  EmbeddedPostgres server{In(directory), Sharing::kOwnerOnly, kClock};
+  EmbeddedPostgres server{Durable(directory), Sharing::kOwnerOnly, kClock};
   char c = 0;
   REQUIRE(write(STDOUT_FILENO, "ready\n", 6) == 6);
   while (read(STDIN_FILENO, &c, 1) > 0) {
@@ -128,7 +135,7 @@ TEST_CASE("a process that owns a server until it is killed", "[.owner]") {
 TEST_CASE("a cluster is made once and keeps what is written", "[embedded]") {
   const TemporaryDirectory directory;
   {
-    EmbeddedPostgres server{In(directory.path()), Sharing::kOwnerOnly, kClock};
+    EmbeddedPostgres server{Durable(directory.path()), Sharing::kOwnerOnly, kClock};
     CHECK(server.owner());
     CHECK(server.created());
     CHECK(server.url().find(directory.path() + "/run") != std::string::npos);
@@ -145,7 +152,7 @@ TEST_CASE("a cluster is made once and keeps what is written", "[embedded]") {
     CHECK(kill(pid, 0) != 0);
     CHECK(server.Stats().server_pid == 0);
   }
-  EmbeddedPostgres server{In(directory.path()), Sharing::kOwnerOnly, kClock};
+  EmbeddedPostgres server{Durable(directory.path()), Sharing::kOwnerOnly, kClock};
   CHECK_FALSE(server.created());
   CHECK(Ask(server.url(), "SELECT words FROM kept") == "Grüße");
 }
@@ -192,7 +199,7 @@ TEST_CASE("of many that open a new data directory together one becomes the owner
 
 TEST_CASE("a server that is killed is back within two seconds, with all that was committed", "[embedded]") {
   const TemporaryDirectory directory;
-  EmbeddedPostgres server{In(directory.path()), Sharing::kOwnerOnly, kClock};
+  EmbeddedPostgres server{Durable(directory.path()), Sharing::kOwnerOnly, kClock};
   Connection writer{{.url = server.url()}};
   writer.Script("CREATE TABLE kept (n int)");
   std::jthread busy{[url = server.url()] {
@@ -223,11 +230,11 @@ TEST_CASE("after its owner is killed a server is recovered within two seconds", 
   OwnerProcess owner{directory.path()};
   std::string url;
   {
-    EmbeddedPostgres guest{In(directory.path()), Sharing::kJoin, kClock};
+    EmbeddedPostgres guest{Durable(directory.path()), Sharing::kJoin, kClock};
     REQUIRE_FALSE(guest.owner());
     url = guest.url();
   }
-  CHECK(Refusal(In(directory.path()), Code::kUnavailable).find(std::to_string(owner.pid())) !=
+  CHECK(Refusal(Durable(directory.path()), Code::kUnavailable).find(std::to_string(owner.pid())) !=
         std::string::npos);
   Connection writer{{.url = url}};
   writer.Script("CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n");
@@ -235,7 +242,7 @@ TEST_CASE("after its owner is killed a server is recovered within two seconds", 
   SECTION("when it died with its owner") {
     const auto start = kClock.Now();
     owner.Kill();
-    EmbeddedPostgres heir{In(directory.path()), Sharing::kOwnerOnly, kClock};
+    EmbeddedPostgres heir{Durable(directory.path()), Sharing::kOwnerOnly, kClock};
     CHECK(Ask(heir.url(), "SELECT count(*)::text FROM kept") == "1000");
     CHECK(kClock.Now() - start < 2s);
     CHECK_FALSE(heir.created());
@@ -244,14 +251,14 @@ TEST_CASE("after its owner is killed a server is recovered within two seconds", 
   }
   SECTION("when the one who joined takes over") {
     owner.Kill();
-    EmbeddedPostgres heir{In(directory.path()), Sharing::kJoin, kClock};
+    EmbeddedPostgres heir{Durable(directory.path()), Sharing::kJoin, kClock};
     CHECK(heir.owner());
     CHECK(Ask(heir.url(), "SELECT count(*)::text FROM kept") == "1000");
   }
   SECTION("when it does not even react to the signal") {
     REQUIRE(kill(old_server, SIGSTOP) == 0);
     owner.Kill();
-    EmbeddedPostgres heir{In(directory.path()), Sharing::kOwnerOnly, kClock};
+    EmbeddedPostgres heir{Durable(directory.path()), Sharing::kOwnerOnly, kClock};
     CHECK(Ask(heir.url(), "SELECT count(*)::text FROM kept") == "1000");
   }
 }

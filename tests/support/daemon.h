@@ -18,8 +18,8 @@ inline constexpr std::string_view kAdminEmail = "admin@example.com";
 inline constexpr std::string_view kAdminPassword = "Correct-Admin-2026";
 
 struct DaemonOptions {
-  std::string database_url;  // empty: the embedded database in data_dir
-  std::string data_dir;      // empty: a fresh directory, removed afterwards
+  std::string database_url = {};  // empty: the embedded database in data_dir
+  std::string data_dir = {};      // empty: a fresh directory, removed afterwards
   std::vector<std::string> arguments = {};
   std::map<std::string, std::string> environment = {};  // added to a small clean environment
 };

@@ -1,6 +1,5 @@
 #include "core/db/params.h"
 
-#include <cmath>
 #include <limits>
 
 #include <catch2/catch.hpp>
@@ -21,7 +20,7 @@ TEST_CASE("values become PostgreSQL's texts", "[params]") {
   CHECK(db::Encode(std::numeric_limits<std::int64_t>::min()) == "-9223372036854775808");
   CHECK(db::Encode(0.1) == "0.1");
   CHECK(db::Encode(1e300) == "1e+300");
-  CHECK(std::stod(db::Encode(1.0 / 3)) == 1.0 / 3);
+  CHECK(db::Encode(1.0 / 3) == "0.3333333333333333");
   CHECK(db::Encode(std::string_view{"it's"}) == "it's");
   CHECK(db::Encode(Timestamp{1'767'323'045'000'001}) == "2026-01-02T03:04:05.000001Z");
   CHECK(db::Encode(Date{"2026-01-02"}) == "2026-01-02");
