@@ -15,6 +15,10 @@
 
 #include "core/config/load.h"
 
+namespace gathering::db {
+enum class Standing : std::uint8_t;
+}
+
 namespace CLI {
 class App;
 class Option;
@@ -111,6 +115,7 @@ class UsageError : public std::exception {
 
 // The one place where errors become exit codes: prints "gathering: …" on stderr.
 [[nodiscard]] Exit ReportError(const std::exception& error);
+[[nodiscard]] Exit ExitOf(db::Standing standing);
 
 // --- subcommands with a file of their own ---------------------------------------------------------
 

@@ -8,6 +8,7 @@
 #include "cmd/command.h"
 #include "cmd/terminal.h"
 #include "core/base/error.h"
+#include "core/db/migrate.h"
 
 namespace gathering::cmd {
 namespace {
@@ -146,6 +147,20 @@ Exit ExitOf(Code code) {
 
 }  // namespace
 
+Exit ExitOf(db::Standing standing) {
+  switch (standing) {
+    case db::Standing::kAtHead:
+      return Exit::kOk;
+    case db::Standing::kPending:
+      return Exit::kDifference;
+    case db::Standing::kChecksumDiffers:
+      return Exit::kVerification;
+    case db::Standing::kNewerThanBinary:
+      return Exit::kNewer;
+  }
+  return Exit::kFailure;
+}
+
 std::span<const Command> Commands() {
   return kCommands;
 }
@@ -182,6 +197,9 @@ Exit ReportError(const std::exception& error) {
   }
   if (const auto* known = dynamic_cast<const Error*>(&error)) {
     Complain(known->cause.empty() ? known->message : known->message + " (" + known->cause + ")");
+    if (const auto* wrong = dynamic_cast<const db::WrongStanding*>(&error))
+      return ExitOf(wrong->check.standing);
+    if (dynamic_cast<const db::LockBusy*>(&error) != nullptr) return Exit::kTryAgain;
     return ExitOf(known->code);
   }
   Complain(error.what());

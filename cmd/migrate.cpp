@@ -184,20 +184,6 @@ std::string DryRunText(const std::vector<db::DryRunFile>& files) {
   return text;
 }
 
-Exit ExitOf(db::Standing standing) {
-  switch (standing) {
-    case db::Standing::kAtHead:
-      return Exit::kOk;
-    case db::Standing::kPending:
-      return Exit::kDifference;
-    case db::Standing::kChecksumDiffers:
-      return Exit::kVerification;
-    case db::Standing::kNewerThanBinary:
-      return Exit::kNewer;
-  }
-  return Exit::kFailure;
-}
-
 // --- one run of the command ------------------------------------------------------------------------
 
 class MigrateCommand {
@@ -405,11 +391,7 @@ class MigrateCommand {
 
 Exit ReportMigrateError(const std::exception& error) {
   const Exit exit = ReportError(error);
-  if (const auto* wrong = dynamic_cast<const db::WrongStanding*>(&error))
-    return ExitOf(wrong->check.standing);
-  if (dynamic_cast<const db::LockBusy*>(&error) != nullptr) return Exit::kTryAgain;
-  if (stop_asked) return Exit::kInterrupted;
-  return exit;
+  return stop_asked && exit != Exit::kTryAgain ? Exit::kInterrupted : exit;
 }
 
 Exit Run(const Context& context, const MigrateOptions& options, Exit (MigrateCommand::*operation)()) {

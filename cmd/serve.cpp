@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -26,6 +27,15 @@ sigset_t BlockSignals() {
   for (const int signal : {SIGINT, SIGTERM}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
+}
+
+// Every connection is a descriptor; the usual soft limit of 1,024 is for programs that use select().
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    log::Warn("the limit on open files stays low", {{"files", limit.rlim_cur}});
 }
 
 int WaitForSignal(const sigset_t& signals) {
@@ -85,6 +95,7 @@ Exit Serve(const LoadedConfig& loaded, const ServeOptions& options) {
   Config config = loaded.config;
   RequireServable(loaded);
   log::Start(config.log);
+  RaiseFileLimit();
 
   const auto embedded = StartEmbedded(config, clock);
   BringSchemaUpToDate(config, clock, embedded != nullptr || options.migrate);
