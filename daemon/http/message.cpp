@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "core/base/utf8.h"
+
 namespace gathering::http {
 namespace {
 
@@ -19,40 +21,6 @@ int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   const char lower = Lower(c);
   return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-// Well-formed UTF-8 (Unicode, table 3-7) without NUL.
-bool IsText(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  for (std::size_t i = 0; i < text.size();) {
-    const unsigned first = byte(i);
-    if (first == 0) return false;
-    if (first < 0x80) {
-      ++i;
-      continue;
-    }
-    std::size_t length = 0;
-    unsigned low = 0x80, high = 0xBF;  // of the second byte
-    if (first >= 0xC2 && first <= 0xDF) {
-      length = 2;
-    } else if (first >= 0xE0 && first <= 0xEF) {
-      length = 3;
-      if (first == 0xE0) low = 0xA0;   // shorter forms exist
-      if (first == 0xED) high = 0x9F;  // surrogates
-    } else if (first >= 0xF0 && first <= 0xF4) {
-      length = 4;
-      if (first == 0xF0) low = 0x90;
-      if (first == 0xF4) high = 0x8F;  // beyond U+10FFFF
-    } else {
-      return false;
-    }
-    if (byte(i + 1) < low || byte(i + 1) > high) return false;
-    for (std::size_t k = 2; k < length; ++k) {
-      if (byte(i + k) < 0x80 || byte(i + k) > 0xBF) return false;
-    }
-    i += length;
-  }
-  return true;
 }
 
 enum class Plus { kStays, kIsSpace };
@@ -74,7 +42,7 @@ std::optional<std::string> Decode(std::string_view encoded, Plus plus) {
       decoded.push_back(encoded[i]);
     }
   }
-  if (!IsText(decoded)) return std::nullopt;
+  if (!IsUtf8(decoded) || decoded.find('\0') != std::string::npos) return std::nullopt;
   return decoded;
 }
 

@@ -110,7 +110,7 @@ struct Shape {
   Describer body = nullptr;
   Describer form = nullptr;
   Describer response = nullptr;  // null for 204 and for documents
-  int status = 200;
+  int status = 0;                // of success; 0: there is no handler
 };
 
 struct Endpoint {
@@ -230,7 +230,7 @@ consteval bool WellFormed(const Route (&routes)[N]) {
     if (r.id.empty() || r.summary.empty() || !r.summary.ends_with('.') || !r.path.starts_with('/'))
       return false;
     if (r.path.size() > 1 && r.path.ends_with('/')) return false;
-    if (r.endpoint.invoke == nullptr) return false;
+    if (r.endpoint.shape.status == 0) return false;  // no handler
     for (std::size_t j = 0; j < i; ++j) {
       if (routes[j].id == r.id || (routes[j].method == r.method && routes[j].path == r.path)) return false;
     }
