@@ -8,6 +8,7 @@
 #include "cmd/command.h"
 #include "cmd/terminal.h"
 #include "core/base/error.h"
+#include "core/db/connection.h"
 #include "core/db/migrate.h"
 
 namespace gathering::cmd {
@@ -200,6 +201,7 @@ Exit ReportError(const std::exception& error) {
     if (const auto* wrong = dynamic_cast<const db::WrongStanding*>(&error))
       return ExitOf(wrong->check.standing);
     if (dynamic_cast<const db::LockBusy*>(&error) != nullptr) return Exit::kTryAgain;
+    if (dynamic_cast<const db::UnreadableUrl*>(&error) != nullptr) return Exit::kConfig;
     return ExitOf(known->code);
   }
   Complain(error.what());

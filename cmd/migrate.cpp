@@ -477,9 +477,9 @@ std::vector<Operation> DeclareOperations(CLI::App& app, MigrateOptions& options)
   add_yes(down);
   add_yes(add("redo", "Take back the newest migration and apply it again", &MigrateCommand::Redo));
   add("check",
-      "Exit 0 at head, 3 when migrations are pending, 4 when one was edited, 5 when the database is newer",
+      "Exit 0 at head, 3 pending, 4 edited, 5 newer than this binary",
       &MigrateCommand::Check);
-  add("verify", "Compare the live schema with what the migrations make; exit 4 when it differs",
+  add("verify", "Compare the live schema with what the migrations make",
       &MigrateCommand::Verify);
   CLI::App* baseline =
       add("baseline", "Record 1 to NUMBER as applied without running them", &MigrateCommand::Baseline);

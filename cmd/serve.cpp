@@ -2,9 +2,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -19,15 +25,67 @@
 namespace gathering::cmd {
 namespace {
 
-// Signals reach only the thread that waits for them; every thread started later inherits the mask.
-sigset_t BlockSignals() {
-  std::signal(SIGPIPE, SIG_IGN);
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGINT, SIGTERM}) sigaddset(&signals, signal);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  return signals;
-}
+// Takes SIGINT and SIGTERM, which no other thread sees.  Until the daemon serves, a signal ends the
+// process at once; then the first one asks for an orderly stop, and a SIGINT after that ends it at once.
+class Signals {
+ public:
+  Signals() {
+    sigemptyset(&set_);
+    for (const int signal : {SIGINT, SIGTERM}) sigaddset(&set_, signal);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);  // every thread started later inherits this
+    watcher_ = std::jthread{[this] { Watch(); }};
+  }
+  ~Signals() {
+    {
+      std::scoped_lock lock{mutex_};
+      done_ = true;
+    }
+    pthread_kill(watcher_.native_handle(), SIGTERM);
+  }
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  void BeginServing() {
+    std::scoped_lock lock{mutex_};
+    serving_ = true;
+  }
+  int WaitForTheFirst() {
+    std::unique_lock lock{mutex_};
+    came_.wait(lock, [this] { return !seen_.empty(); });
+    return seen_.front();
+  }
+  // A second signal cuts the wait short.
+  void WaitForAnother(std::chrono::milliseconds at_most) {
+    std::unique_lock lock{mutex_};
+    came_.wait_for(lock, at_most, [this] { return seen_.size() > 1; });
+  }
+
+ private:
+  void Watch() {
+    for (;;) {
+      int signal = 0;
+      if (sigwait(&set_, &signal) != 0) continue;
+      std::scoped_lock lock{mutex_};
+      if (done_) return;
+      if (!serving_ || (signal == SIGINT && !seen_.empty())) EndAtOnce(signal);
+      if (seen_.size() < 2) seen_.push_back(signal);
+      came_.notify_all();
+    }
+  }
+  void EndAtOnce(int signal) const {
+    std::signal(signal, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
+    std::raise(signal);
+  }
+
+  sigset_t set_{};
+  std::mutex mutex_;  // guards everything below
+  std::condition_variable came_;
+  std::vector<int> seen_;
+  bool serving_ = false;
+  bool done_ = false;
+  std::jthread watcher_;
+};
 
 // Every connection is a descriptor; the usual soft limit of 1,024 is for programs that use select().
 void RaiseFileLimit() {
@@ -36,19 +94,6 @@ void RaiseFileLimit() {
   limit.rlim_cur = limit.rlim_max;
   if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
     log::Warn("the limit on open files stays low", {{"files", limit.rlim_cur}});
-}
-
-int WaitForSignal(const sigset_t& signals) {
-  int signal = 0;
-  while (sigwait(&signals, &signal) != 0) {
-  }
-  return signal;
-}
-
-// From here on a signal ends the process at once, as it would any other program.
-void LetTheNextSignalKill(const sigset_t& signals) {
-  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
-  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
 // Without a database URL: a private server in the data directory, ours until we stop.
@@ -90,7 +135,7 @@ void CreateFirstAdministrator(const Config& config, const Clock& clock) {
 }  // namespace
 
 Exit Serve(const LoadedConfig& loaded, const ServeOptions& options) {
-  const sigset_t signals = BlockSignals();
+  Signals signals;
   const SystemClock clock;
   Config config = loaded.config;
   RequireServable(loaded);
@@ -102,12 +147,14 @@ Exit Serve(const LoadedConfig& loaded, const ServeOptions& options) {
   if (embedded && config.auth.admin_email.empty()) CreateFirstAdministrator(config, clock);
 
   Daemon daemon{config, clock};
+  signals.BeginServing();
   daemon.Start();
   for (const std::string& address : daemon.Addresses()) log::Info("listening", {{"address", address}});
 
-  const int signal = WaitForSignal(signals);
+  const int signal = signals.WaitForTheFirst();
   log::Info("stopping", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
-  LetTheNextSignalKill(signals);
+  daemon.StopBeingReady();
+  signals.WaitForAnother(config.http.drain_delay);
   const bool drained = daemon.Drain();
   if (!drained) log::Warn("requests were still running at the drain timeout");
   log::Stop();

@@ -28,6 +28,7 @@ set(GATHERING_CORE_SOURCES
   core/db/migrate_verify.cpp
   core/db/params.cpp
   core/db/pg.cpp
+  core/db/pg_conninfo.cpp
   core/db/pg_error.cpp
   core/db/pg_session.cpp
   core/db/pool.cpp

@@ -68,8 +68,12 @@ std::vector<std::string> Daemon::Addresses() const {
   return parts_->server_.Addresses();
 }
 
-bool Daemon::Drain() {
+void Daemon::StopBeingReady() {
   parts_->lifecycle_.StartDraining();
+}
+
+bool Daemon::Drain() {
+  StopBeingReady();
   return parts_->server_.Drain(parts_->config_.http.drain_timeout);
 }
 

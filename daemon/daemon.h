@@ -5,7 +5,8 @@
 //   Daemon daemon{config, clock};
 //   daemon.Start();                                 // listens when this returns
 //   … wait for a signal …
-//   daemon.Drain();                                 // readiness off, requests in progress finish
+//   daemon.StopBeingReady();                        // readiness off, so that balancers look elsewhere
+//   daemon.Drain();                                 // requests in progress finish
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,8 +30,11 @@ class Daemon {
   // What is really listened on, e.g. "127.0.0.1:8000" or "unix:/run/gathering.sock".
   [[nodiscard]] std::vector<std::string> Addresses() const;
 
-  // Readiness turns 503, listeners close, requests in progress are answered.  False when some were
-  // still running after `config.http.drain_timeout`.
+  // Readiness turns 503; everything else goes on.
+  void StopBeingReady();
+
+  // Listeners close, requests in progress are answered.  False when some were still running after
+  // `config.http.drain_timeout`.
   bool Drain();
 
  private:

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/base/text.h"
 #include "core/config/keys.h"
 
 namespace gathering::config {
@@ -104,6 +105,9 @@ void CheckAuth(const AuthConfig& auth, const Environment& environment, Check& ch
   if (!auth.admin_email.empty() && auth.admin_password_hash.empty()) {
     check.Problem("auth.admin_email", "is set without auth.admin_password_hash; set both or neither");
   }
+  if (!auth.admin_email.empty() && auth.admin_email.find('@') == std::string::npos) {
+    check.Problem("auth.admin_email", "has no @-sign; give an e-mail address");
+  }
   if (auth.admin_email.empty() && !auth.admin_password_hash.empty()) {
     check.Problem("auth.admin_password_hash", "is set without auth.admin_email; set both or neither");
   }
@@ -113,7 +117,7 @@ void CheckAuth(const AuthConfig& auth, const Environment& environment, Check& ch
   }
   if (!auth.disabled) return;
   const auto stage = environment.find("GATHERING_ENV");
-  if (stage != environment.end() && stage->second == "production") {
+  if (stage != environment.end() && Lower(stage->second) == "production") {
     check.Problem("auth.disabled", "is refused with GATHERING_ENV=production");
   } else {
     check.Warn("auth.disabled", "is on: everybody who reaches this daemon is its administrator");

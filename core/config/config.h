@@ -44,7 +44,9 @@ struct HttpConfig {
       "127.0.0.1:8000"};    // "HOST:PORT", "[::1]:PORT", "unix:/path"; port 0: any
   std::uint32_t loops = 0;  // 0: one per core
   std::vector<std::string> cors_origins = {"http://localhost:3000", "http://localhost:5000"};
-  std::chrono::milliseconds drain_timeout{30'000};  // at SIGTERM, for requests in progress
+  std::chrono::milliseconds drain_delay{
+      0};  // at SIGTERM: not ready, but still served, so that balancers notice
+  std::chrono::milliseconds drain_timeout{30'000};  // after that, for requests in progress
   HttpLimits limits;
 };
 

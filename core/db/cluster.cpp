@@ -31,11 +31,10 @@ namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
 constexpr std::string_view kRole = "gathering";  // of the superuser and of the database
-constexpr int kOldestMajor = 14;                 // has recovery_init_sync_method
 constexpr std::size_t kSocketPathMax = 107;      // of sockaddr_un::sun_path, without its NUL
 constexpr std::string_view kSocketName = "/.s.PGSQL.5432";
 constexpr std::uintmax_t kLogBytesMax = 16u * 1024 * 1024;  // beyond: emptied at the next start
-constexpr std::size_t kLogTailBytes = 2'048;
+constexpr int kOldestMajor = 14;                            // has recovery_init_sync_method
 constexpr std::chrono::seconds kInitTimeout{300};
 constexpr milliseconds kLeftoverTimeout{1'000};
 constexpr std::chrono::seconds kRetryAfter{1};
@@ -168,6 +167,7 @@ std::string ServerSettings(const EmbeddedOptions& options, const ClusterPaths& p
   directory += '"';
   return fmt::format(
       "# Written by gathering at every start.  Settings of yours belong into postgresql.local.conf.\n"
+      "include = {}\n"  // what initdb found out about this machine
       "listen_addresses = ''\n"
       "port = 5432\n"
       "unix_socket_directories = {}\n"
@@ -177,7 +177,6 @@ std::string ServerSettings(const EmbeddedOptions& options, const ClusterPaths& p
       "cluster_name = {}\n"
       "max_connections = {}\n"
       "shared_buffers = 128MB\n"
-      "dynamic_shared_memory_type = posix\n"
       "fsync = {}\n"
       "full_page_writes = {}\n"
       "synchronous_commit = {}\n"
@@ -194,18 +193,19 @@ std::string ServerSettings(const EmbeddedOptions& options, const ClusterPaths& p
       "log_line_prefix = '%m [%p] %q%a '\n"
       "log_checkpoints = off\n"
       "{}\n",
-      Quoted(directory), Quoted(paths.data_dir + "/pg_hba.conf"), Quoted(paths.data_dir + "/pg_ident.conf"),
-      Quoted(paths.name), options.connections_max, options.durable ? "on" : "off",
-      options.durable ? "on" : "off", options.durable ? "on" : "off",
+      Quoted(paths.cluster + "/postgresql.conf"), Quoted(directory), Quoted(paths.data_dir + "/pg_hba.conf"),
+      Quoted(paths.data_dir + "/pg_ident.conf"), Quoted(paths.name), options.connections_max,
+      options.durable ? "on" : "off", options.durable ? "on" : "off", options.durable ? "on" : "off",
       fs::exists(local) ? "include = " + Quoted(local) : "");
 }
 
 void RunToEnd(const ClusterPaths& paths, const ChildOptions& child_options) {
   Child child{child_options};
   const std::string& program = child_options.arguments.front();
-  if (!child.Wait(kInitTimeout)) throw Away(program + " took too long", LogTail(paths));
+  if (!child.Wait(kInitTimeout)) throw Away(program + " took too long", LastComplaint(paths));
   if (!child.succeeded()) {
-    throw Away(fmt::format("{} failed ({}); see {}", program, child.HowEnded(), paths.log), LogTail(paths));
+    throw Away(fmt::format("{} failed ({}); see {}", program, child.HowEnded(), paths.log),
+               LastComplaint(paths));
   }
 }
 
@@ -428,9 +428,15 @@ Fd OpenLog(const ClusterPaths& paths) {
   return file;
 }
 
-std::string LogTail(const ClusterPaths& paths) {
-  const std::string text = ReadText(paths.log);
-  return text.substr(text.size() - std::min(text.size(), kLogTailBytes));
+std::string LastComplaint(const ClusterPaths& paths) {
+  const auto lines = Lines(ReadText(paths.log));
+  const auto complains = [](const std::string& line) {
+    return line.find("FATAL:") != std::string::npos || line.find("PANIC:") != std::string::npos ||
+           line.find("rror:") != std::string::npos;
+  };
+  const auto found = std::find_if(lines.rbegin(), lines.rend(), complains);
+  if (found != lines.rend()) return *found;
+  return lines.empty() ? "" : lines.back();
 }
 
 std::string ConnectionText(const std::string& socket_dir) {

@@ -68,8 +68,9 @@ void WriteServerFiles(const EmbeddedOptions& options, const ClusterPaths& paths,
 [[nodiscard]] ChildOptions ServerCommand(const ClusterPaths& paths, const Account& account,
                                          std::vector<std::string> arguments, const Fd& output);
 
-[[nodiscard]] Fd OpenLog(const ClusterPaths& paths);           // empties it when it has grown large
-[[nodiscard]] std::string LogTail(const ClusterPaths& paths);  // the last lines, for an error's cause
+[[nodiscard]] Fd OpenLog(const ClusterPaths& paths);  // empties it when it has grown large
+[[nodiscard]] std::string LastComplaint(
+    const ClusterPaths& paths);  // what the server said was wrong; for an error's cause
 [[nodiscard]] std::string ConnectionText(const std::string& socket_dir);  // for libpq
 
 // Small helpers of both files.

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/error.h"
 #include "core/db/params.h"
 #include "core/db/query.h"
 #include "core/db/row.h"
@@ -27,6 +28,15 @@ struct ConnectionOptions {
   std::chrono::milliseconds idle_in_transaction_timeout{0};
 };
 
+// The configured URL is neither a URL nor keywords.  Says nothing of its text, which may hold a password.
+class UnreadableUrl : public Error {
+ public:
+  UnreadableUrl()
+      : Error(Code::kInvalid,
+              "database.url is neither a PostgreSQL URL nor \"keyword=value …\"; check its quotes and "
+              "escapes") {}
+};
+
 // What a failed statement means for the transaction around it.
 enum class Failure : std::uint8_t {
   kNone,
@@ -39,7 +49,7 @@ enum class Failure : std::uint8_t {
 class Connection {
  public:
   // Connects.  Throws Error kUnavailable when the server cannot be reached or refuses us,
-  // kInvalid when the URL cannot be read.
+  // UnreadableUrl when the URL cannot be read.
   explicit Connection(const ConnectionOptions& options);
   ~Connection();
   Connection(const Connection&) = delete;

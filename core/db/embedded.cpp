@@ -67,6 +67,7 @@ class EmbeddedPostgres::State {
   bool TryLock() const { return flock(lock_.get(), LOCK_EX | LOCK_NB) == 0; }
   std::vector<std::string> ReadLock() const { return Lines(ReadText(paths_.lock)); }
   void WriteLock(const std::string& text) const;
+  void Announce() const;
   bool TryJoin();
   void JoinOrOwn();
   void WaitForChange(const Fd& changes, milliseconds timeout) const;
@@ -82,6 +83,7 @@ class EmbeddedPostgres::State {
   void End(Child& server);
 
   const Clock& clock_;
+  const Sharing sharing_;
   const ClusterPaths paths_;
   std::string socket_dir_;
   Account account_;
@@ -98,6 +100,7 @@ EmbeddedPostgres::State::State(EmbeddedOptions options_in, Sharing sharing, cons
         return options_in;
       }()),
       clock_(clock),
+      sharing_(sharing),
       paths_(options.data_dir),
       lock_(open(paths_.lock.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644)) {
   if (!lock_.valid()) throw SystemError("cannot lock", paths_.lock);
@@ -117,6 +120,13 @@ void EmbeddedPostgres::State::WriteLock(const std::string& text) const {
       ftruncate(lock_.get(), static_cast<off_t>(text.size())) != 0) {
     throw SystemError("cannot write", paths_.lock);
   }
+}
+
+// One who would rather have joined may be gone in a moment, and others would lose the server with it:
+// only who came to stay says where it is.
+void EmbeddedPostgres::State::Announce() const {
+  const bool stays = sharing_ == Sharing::kOwnerOnly;
+  WriteLock(fmt::format("{}\n{}", getpid(), stays ? socket_dir_ + "\n" : ""));
 }
 
 Fd EmbeddedPostgres::State::WatchChanges() const {
@@ -145,8 +155,8 @@ void EmbeddedPostgres::State::JoinOrOwn() {
     if (TryJoin()) return;
     if (clock_.Now() >= give_up_at) {
       const auto lines = ReadLock();
-      throw Away(fmt::format("the PostgreSQL of {} does not answer; gathering pid {} should run it",
-                             options.data_dir, lines.empty() ? "unknown" : lines.front()));
+      throw Away(fmt::format("the data directory {} is in use by gathering pid {}, which does not end",
+                             options.data_dir, lines.empty() ? "(starting)" : lines.front()));
     }
     WaitForChange(changes, kLookAgain);
   }
@@ -195,7 +205,7 @@ void EmbeddedPostgres::State::Own() {
   try {
     outcome.get();
     const Connection probe{{.url = url}};
-    WriteLock(fmt::format("{}\n{}\n", getpid(), socket_dir_));
+    Announce();
   } catch (const Error&) {
     Stop();
     throw;
@@ -263,7 +273,8 @@ void EmbeddedPostgres::State::RunServer(std::optional<std::promise<void>>& first
   }
   if (StopWanted(milliseconds{0})) return End(server);
   server.Wait(milliseconds{-1});
-  throw Away(fmt::format("PostgreSQL ended ({}); see {}", server.HowEnded(), paths_.log), LogTail(paths_));
+  throw Away(fmt::format("PostgreSQL ended ({}); see {}", server.HowEnded(), paths_.log),
+             LastComplaint(paths_));
 }
 
 // False when the server ended or Stop was called meanwhile.
@@ -272,7 +283,7 @@ bool EmbeddedPostgres::State::AwaitReady(Child& server) const {
   const Fd changes = WatchChanges();
   while (!IsReady(server.pid())) {
     if (clock_.Now() >= give_up_at) {
-      throw Away(fmt::format("PostgreSQL does not get ready; see {}", paths_.log), LogTail(paths_));
+      throw Away(fmt::format("PostgreSQL does not get ready; see {}", paths_.log), LastComplaint(paths_));
     }
     std::array<pollfd, 3> watched{pollfd{.fd = server.pidfd(), .events = POLLIN, .revents = 0},
                                   pollfd{.fd = wake_.get(), .events = POLLIN, .revents = 0},

@@ -1,8 +1,8 @@
 #pragma once
 // A private PostgreSQL in the data directory, for those who have none.
 //
-//   <data_dir>/gathering.lock   locked by the owner; its pid and the socket directory, one a line
-//   <data_dir>/postgres/        the cluster, made once (initdb) with the database `gathering`
+//   <data_dir>/gathering.lock   locked by the owner; its pid and, for others to join, the socket directory,
+//   one a line <data_dir>/postgres/        the cluster, made once (initdb) with the database `gathering`
 //   <data_dir>/postgresql.conf  written anew at every start; postgresql.local.conf beside it is kept
 //                               (as are pg_hba.conf and pg_ident.conf)
 //   <data_dir>/postgres.log     what the server says
@@ -36,8 +36,9 @@ struct EmbeddedStats {
 class EmbeddedPostgres {
  public:
   enum class Sharing : std::uint8_t {
-    kOwnerOnly,  // refuses a data directory that another process owns
-    kJoin,       // uses the server of the owner, if there is one.  It ends when the owner does.
+    kOwnerOnly,  // for who stays: refuses a data directory that another process owns, and lets others join
+    kJoin,       // for who is gone soon: uses the server of one who stays (it ends with that owner), else
+                 // waits for its turn and owns the server alone
   };
 
   // Returns when the server accepts connections.  Throws Error kUnavailable when the directory is in

@@ -15,6 +15,7 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/db/pg_conninfo.h"
 #include "core/db/pg_error.h"
 
 namespace gathering::db {
@@ -54,14 +55,6 @@ void AppendKeyword(std::string& conninfo, std::string_view keyword, std::string_
 
 // The URL as keywords, with our own where it is silent.
 std::string ConnInfo(const ConnectionOptions& options) {
-  char* complaint = nullptr;
-  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> parsed{
-      PQconninfoParse(options.url.c_str(), &complaint), PQconninfoFree};
-  const std::unique_ptr<char, void (*)(void*)> complaint_owner{complaint, PQfreemem};
-  if (!parsed) {
-    throw Error{Code::kInvalid, "the database URL cannot be read",
-                complaint != nullptr ? complaint : "no memory"};
-  }
   using std::chrono::ceil;
   std::map<std::string, std::string, std::less<>> keywords{
       {"application_name", options.application_name},
@@ -72,9 +65,7 @@ std::string ConnInfo(const ConnectionOptions& options) {
       {"keepalives_count", "3"},
       {"tcp_user_timeout", fmt::format("{}", options.tcp_user_timeout.count())},
   };
-  for (const PQconninfoOption* option = parsed.get(); option->keyword != nullptr; ++option) {
-    if (option->val != nullptr) keywords[option->keyword] = option->val;
-  }
+  for (auto& [keyword, value] : ParseConnInfo(options.url)) keywords[keyword] = std::move(value);
   std::string conninfo;
   for (const auto& [keyword, value] : keywords) AppendKeyword(conninfo, keyword, value);
   return conninfo;

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "core/db/pg_conninfo.h"
 #include "core/db/pg_error.h"
 
 namespace gathering::db {
@@ -83,14 +84,7 @@ std::string Complaint(PGconn* connection) {
 }
 
 ConnOwner Connect(const SessionOptions& options) {
-  char* complaint = nullptr;
-  const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> readable{
-      PQconninfoParse(options.url.c_str(), &complaint), PQconninfoFree};
-  const std::unique_ptr<char, void (*)(void*)> complaint_owner{complaint, PQfreemem};
-  if (!readable) {
-    throw Error{Code::kInvalid, "the database URL cannot be read",
-                complaint != nullptr ? complaint : "no memory"};
-  }
+  [[maybe_unused]] const auto readable = ParseConnInfo(options.url);  // else libpq would quote it
   using std::chrono::ceil;
   const std::string timeout = fmt::format("{}", ceil<std::chrono::seconds>(options.connect_timeout).count());
   // Later keywords win, and "dbname" is replaced by all that the URL says.

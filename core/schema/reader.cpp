@@ -177,8 +177,8 @@ bool IsLabel(std::string_view label) {
                      [](char c) { return IsAlnum(c) || c == '-' || static_cast<unsigned char>(c) >= 0x80; });
 }
 
+// One label is enough: the first administrator is admin@localhost.
 bool IsDomain(std::string_view domain) {
-  if (domain.find('.') == std::string_view::npos) return false;
   const std::string_view last = domain.substr(domain.rfind('.') + 1);
   if (last.find_first_not_of("0123456789") == std::string_view::npos) return false;
   while (true) {

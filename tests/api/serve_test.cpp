@@ -6,10 +6,12 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <future>
 #include <stop_token>
 #include <thread>
 
 #include "core/base/guarded.h"
+#include "core/db/connection.h"
 #include "tests/support/daemon.h"
 #include "tests/support/postgres.h"
 
@@ -31,6 +33,16 @@ std::string FirstLineWith(const std::string& text, std::string_view word) {
   return {};
 }
 
+// What the daemon says besides the requests it answers.
+std::string Talk(const RunningDaemon& daemon) {
+  std::istringstream lines{daemon.Log()};
+  std::string talk;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find(R"("msg":"request)") == std::string::npos) talk += line + "\n";
+  }
+  return talk;
+}
+
 pid_t PostmasterPid(const std::string& data_dir) {
   std::ifstream in{data_dir + "/postgres/postmaster.pid"};
   pid_t pid = 0;
@@ -47,6 +59,26 @@ bool Eventually(F&& done, std::chrono::steady_clock::duration within) {
     std::this_thread::yield();
   }
   return false;
+}
+
+// Statements of the daemon that wait for a lock.
+std::int64_t CountWaiting(const std::string& url) {
+  db::Connection connection{{.url = url}};
+  return connection
+      .Execute(
+          "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = "
+          "'Lock'")
+      .As<std::int64_t>(0);
+}
+
+// Whether the daemon takes no new connections.
+bool Refused(const RunningDaemon& daemon) {
+  try {
+    daemon.Client().Get("/health/live");
+    return false;
+  } catch (const std::runtime_error&) {
+    return true;
+  }
 }
 
 // Clients that create agents without pause and remember the ids they were told.
@@ -96,11 +128,21 @@ class Writers {
   std::vector<std::jthread> threads_;
 };
 
+bool LogsIn(const RunningDaemon& daemon, std::optional<HttpClient>& admin) {
+  try {
+    admin.emplace(daemon.Admin());
+    return true;
+  } catch (const std::runtime_error&) {
+    return false;
+  }
+}
+
 void CheckAllThere(const RunningDaemon& daemon, const std::vector<std::int64_t>& acknowledged) {
-  HttpClient admin = daemon.Admin();
+  std::optional<HttpClient> admin;
+  REQUIRE(Eventually([&] { return LogsIn(daemon, admin); }, 30s));
   std::size_t lost = 0;
   for (const std::int64_t id : acknowledged) {
-    lost += admin.Get("/agents/" + std::to_string(id)).status == 200 ? 0 : 1;
+    lost += admin->Get("/agents/" + std::to_string(id)).status == 200 ? 0 : 1;
   }
   CHECK(lost == 0);
   CHECK(acknowledged.size() > 200);
@@ -116,6 +158,13 @@ TEST_CASE("a first start on the embedded database makes an administrator and say
     RunningDaemon first{{.data_dir = data.path(), .environment = no_admin}};
     const std::string line = FirstLineWith(first.Log(), "password");
     REQUIRE_FALSE(line.empty());
+    const std::string password = line.substr(line.rfind(' ') + 1);
+    CHECK(first.Client()
+              .Post("/auth/login/json", {{"email", "admin@localhost"}, {"password", password}})
+              .status == 200);
+    CHECK(first.Client()
+              .PostForm("/auth/login", {{"username", "admin@localhost"}, {"password", password}})
+              .status == 200);
     struct stat secret {};
     REQUIRE(::stat((data.path() + "/secret_key").c_str(), &secret) == 0);
     CHECK((secret.st_mode & 0777) == 0600);
@@ -179,8 +228,10 @@ TEST_CASE("a PostgreSQL killed under load is started again and nothing acknowled
   REQUIRE(::kill(before, SIGKILL) == 0);
   const auto begin = std::chrono::steady_clock::now();
   const std::size_t count = writers.Count();
-  CHECK(
-      Eventually([&] { return PostmasterPid(data.path()) != before && writers.Count() > count + 16; }, 15s));
+  const bool back =
+      Eventually([&] { return PostmasterPid(data.path()) != before && writers.Count() > count + 16; }, 60s);
+  INFO(Talk(daemon));
+  REQUIRE(back);
   const auto took = std::chrono::steady_clock::now() - begin;
   WARN("writing again after kill -9 of PostgreSQL took "
        << std::chrono::duration_cast<std::chrono::milliseconds>(took).count() << " ms");
@@ -188,11 +239,61 @@ TEST_CASE("a PostgreSQL killed under load is started again and nothing acknowled
   CheckAllThere(daemon, writers.Stop());
 }
 
-TEST_CASE("SIGTERM turns readiness off, answers what is in progress, and exits with 0") {
-  RunningDaemon daemon{{}};
+TEST_CASE("SIGTERM turns readiness off while requests are still served, then the daemon exits with 0") {
+  RunningDaemon daemon{{.environment = {{"GATHERING_HTTP_DRAIN_DELAY", "2s"}}}};
   CHECK(daemon.Client().Get("/health/ready").status == 200);
   daemon.Signal(SIGTERM);
+  CHECK(Eventually([&] { return daemon.Client().Get("/health/ready").status == 503; }, 2s));
+  CHECK(daemon.Client().Get("/health/live").status == 200);
   CHECK(daemon.Wait() == 0);
+}
+
+TEST_CASE("a request in progress at SIGTERM is answered before the daemon exits with 0") {
+  FreshDatabase database;
+  RunningDaemon daemon{{.database_url = database.url()}};
+  HttpClient admin = daemon.Admin();
+  db::Connection blocker{{.url = database.url()}};
+  blocker.Script("BEGIN; LOCK TABLE circles IN ACCESS EXCLUSIVE MODE");
+  std::future<Answer> answer = std::async(std::launch::async, [&] { return admin.Get("/circles"); });
+  REQUIRE(Eventually([&] { return CountWaiting(database.url()) == 1; }, 5s));
+  daemon.Signal(SIGTERM);
+  REQUIRE(Eventually([&] { return Refused(daemon); }, 5s));
+  blocker.Script("COMMIT");
+  CHECK(answer.get().status == 200);
+  CHECK(daemon.Wait() == 0);
+}
+
+TEST_CASE("a second SIGINT ends the daemon at once") {
+  FreshDatabase database;
+  RunningDaemon daemon{{.database_url = database.url()}};
+  HttpClient admin = daemon.Admin();
+  db::Connection blocker{{.url = database.url()}};
+  blocker.Script("BEGIN; LOCK TABLE circles IN ACCESS EXCLUSIVE MODE");
+  std::future<void> answer = std::async(std::launch::async, [&] { admin.Get("/circles"); });
+  REQUIRE(Eventually([&] { return CountWaiting(database.url()) == 1; }, 5s));
+  daemon.Signal(SIGINT);
+  REQUIRE(Eventually([&] { return Refused(daemon); }, 5s));
+  daemon.Signal(SIGINT);
+  CHECK(daemon.Wait() == 128 + SIGINT);
+  CHECK_THROWS(answer.get());
+}
+
+TEST_CASE("a second SIGTERM cuts the drain delay short, and the end is still an orderly one") {
+  RunningDaemon daemon{{.environment = {{"GATHERING_HTTP_DRAIN_DELAY", "10m"}}}};
+  daemon.Signal(SIGTERM);
+  REQUIRE(Eventually([&] { return daemon.Client().Get("/health/ready").status == 503; }, 5s));
+  daemon.Signal(SIGTERM);
+  CHECK(daemon.Wait() == 0);
+}
+
+TEST_CASE("a signal during the start ends the daemon at once") {
+  FreshDatabase database;
+  db::Connection blocker{{.url = database.url()}};
+  blocker.Script("BEGIN; LOCK TABLE gathering_migrations IN ACCESS EXCLUSIVE MODE");
+  RunningDaemon daemon{{.database_url = database.url(), .until_listening = false}};
+  REQUIRE(Eventually([&] { return CountWaiting(database.url()) == 1; }, 10s));
+  daemon.Signal(SIGTERM);
+  CHECK(daemon.Wait() == 128 + SIGTERM);
 }
 
 TEST_CASE("two daemons on one database agree at once") {

@@ -1,7 +1,10 @@
 // The least an HTTP server can do: N event loops that answer every readable event with the same
-// bytes, without looking at the request.  What the front is measured against.
+// bytes, without looking at the request.  What the daemon's front is measured against.
 //
-//   epoll_responder PORT LOOPS
+//   epoll_responder PORT LOOPS --answer FILE
+//
+// PORT 0 takes any free one; the address is printed.  FILE holds one whole answer, head and body: recorded
+// from the daemon, so that both send as many bytes.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -11,12 +14,12 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
-
-#include "tests/bench/liveness_answer.h"
 
 namespace {
 
@@ -26,17 +29,12 @@ int Number(const char* text) {
   return value;
 }
 
-std::string Answer() {
-  std::string answer =
-      "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(gathering::bench::kBody.size()) +
-      "\r\nContent-Type: application/json\r\nDate: Mon, 23 Nov 2026 09:35:55 GMT\r\n"
-      "Server: gathering\r\n";
-  answer.append(gathering::bench::kConstantHeaders).append(gathering::bench::kRequestIdHeader);
-  return answer.append("\r\n").append(gathering::bench::kBody);
+std::string ReadFile(const char* path) {
+  std::ifstream in{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-void Serve(int epoll) {
-  const std::string answer = Answer();
+void Serve(int epoll, const std::string& answer) {
   char bytes[65'536];
   epoll_event events[256];
   for (;;) {
@@ -51,34 +49,58 @@ void Serve(int epoll) {
   }
 }
 
-}  // namespace
+// As the daemon does it: a loop stays on its core.
+void StayOn(int cpu) {
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  CPU_SET(static_cast<std::size_t>(cpu), &cpus);
+  pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
+}
 
-int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+int Listen(int port) {
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<std::uint16_t>(Number(argv[1])));
-  if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      ::listen(listener, 4'096) != 0) {
-    std::perror("epoll_responder");
-    return 1;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  if (::bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+      ::listen(listener, 4'096) == 0) {
+    socklen_t size = sizeof address;
+    ::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+    std::printf("127.0.0.1:%d\n", ntohs(address.sin_port));
+    std::fflush(stdout);
+    return listener;
   }
+  std::perror("epoll_responder");
+  return -1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 5 || std::string_view{argv[3]} != "--answer") {
+    std::fprintf(stderr, "usage: epoll_responder PORT LOOPS --answer FILE\n");
+    return 2;
+  }
+  const std::string answer = ReadFile(argv[4]);
+  if (!answer.starts_with("HTTP/1.1 ")) {
+    std::fprintf(stderr, "epoll_responder: no answer in %s\n", argv[4]);
+    return 2;
+  }
+  const int listener = Listen(Number(argv[1]));
+  if (listener < 0) return 1;
   std::vector<int> epolls;
   std::vector<std::jthread> loops;
   for (int i = 0; i < Number(argv[2]); ++i) {
     const int epoll = epolls.emplace_back(::epoll_create1(EPOLL_CLOEXEC));
-    loops.emplace_back([epoll, i] {
-      cpu_set_t cpus;
-      CPU_ZERO(&cpus);
-      CPU_SET(static_cast<std::size_t>(i), &cpus);
-      pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
-      Serve(epoll);
+    loops.emplace_back([epoll, i, &answer] {
+      StayOn(i);
+      Serve(epoll, answer);
     });
   }
+  const int on = 1;
   for (std::size_t next = 0;; ++next) {
     const int client = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (client < 0) continue;

@@ -102,6 +102,10 @@ RunningDaemon::RunningDaemon(DaemonOptions options) : data_dir_(options.data_dir
     ::_exit(127);
   }
   ::close(log);
+  if (!options.until_listening) {
+    ::close(inotify);
+    return;
+  }
   const int pidfd = OpenPidfd(pid_);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{60};
   bool waiting = true;

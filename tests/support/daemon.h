@@ -22,6 +22,7 @@ struct DaemonOptions {
   std::string data_dir = {};      // empty: a fresh directory, removed afterwards
   std::vector<std::string> arguments = {};
   std::map<std::string, std::string> environment = {};  // added to a small clean environment
+  bool until_listening = true;                          // false: only started, and address() stays empty
 };
 
 class RunningDaemon {

@@ -366,15 +366,16 @@ TEST_CASE("an e-mail address has a name, an @-sign and a domain in small letters
         "@-sign. | "
         R"("not-an-email" | {"reason":"An email address must have an @-sign."})");
   for (const std::string bad :
-       {"@b.example", "a@", "a@b", "a@b..example", "a@-b.example", "a b@c.example", ".a@b.example",
-        "a@b.example.", "a..b@c.example", "a@b_c.example", "a@1.2.3.4", "a@b@c.example",
-        "\\\"a\\\"@b.example", "a@[::1]", "<a@b.example>"}) {
+       {"@b.example", "a@", "a@b..example", "a@-b.example", "a b@c.example", ".a@b.example", "a@b.example.",
+        "a..b@c.example", "a@b_c.example", "a@1.2.3.4", "a@b@c.example", "\\\"a\\\"@b.example", "a@[::1]",
+        "<a@b.example>"}) {
     INFO(bad);
     CHECK(ErrorOf("\"email\":\"" + bad + "\"").starts_with("value_error at body email"));
   }
   CHECK(ErrorOf("\"email\":\"" + std::string(65, 'a') + "@b.example\"").starts_with("value_error"));
   CHECK(ErrorOf("\"email\":\"a@" + std::string(64, 'b') + ".example\"").starts_with("value_error"));
-  for (const std::string good : {"a.b+c@d-e.example", "\xc3\xa9@b.example", "x@xn--bcher-kva.example"}) {
+  for (const std::string good :
+       {"a.b+c@d-e.example", "\xc3\xa9@b.example", "x@xn--bcher-kva.example", "admin@localhost"}) {
     INFO(good);
     CHECK(ErrorOf("\"email\":\"" + good + "\"") == "no error");
   }
