@@ -78,6 +78,9 @@ void Api::Answer(const Request& request, Call& call, Progress& progress, Respons
     AnswerUnrouted(request, match, response);
     return;
   }
+  if (std::ranges::count(request.query, '&') >= limits_.query_pairs_max) {
+    throw Error{Code::kRejected, "the query has too many parameters"};
+  }
   const Route& route = *match.route;
   progress.route_id = route.id;
   progress.tier = route.tier;

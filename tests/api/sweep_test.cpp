@@ -112,6 +112,14 @@ TEST_CASE("every route keeps its promises") {
     }
     CHECK(bodies > 5);
   }
+  SECTION("a query of 128 parameters is read and one of 129 is refused") {
+    std::string query = "?x=1";
+    for (int i = 2; i <= 128; ++i) {
+      query += "&x=1";
+      if (i >= 127) CHECK(client.Get("/health/live" + query).status == 200);
+    }
+    CHECK(client.Get("/health/live" + query + "&x=1").status == 400);
+  }
   SECTION("every route also answers under /api") {
     for (const Route& route : AllRoutes()) {
       if (route.authority == Authority::kPublic) continue;
