@@ -90,7 +90,7 @@ class Notices final : public pqxx::errorhandler {
 
 class DriverResult final : public Result {
  public:
-  explicit DriverResult(pqxx::result result) : result_(std::move(result)) {}
+  for (const auto& [keyword, value] : ParseConnInfo(options.url)) keywords[keyword] = value;
 
   std::size_t rows() const override { return result_.size(); }
   std::size_t columns() const override { return result_.columns(); }
