@@ -90,7 +90,7 @@ class Notices final : public pqxx::errorhandler {
 
 class DriverResult final : public Result {
  public:
-  for (const auto& [keyword, value] : ParseConnInfo(options.url)) keywords[keyword] = value;
+  explicit DriverResult(pqxx::result result) : result_(std::move(result)) {}
 
   std::size_t rows() const override { return result_.size(); }
   std::size_t columns() const override { return result_.columns(); }
