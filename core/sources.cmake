@@ -30,10 +30,13 @@ set(GATHERING_CORE_SOURCES
   core/db/pg.cpp
   core/db/pg_conninfo.cpp
   core/db/pg_error.cpp
+  core/db/pg_pipeline.cpp
+  core/db/pg_result.cpp
   core/db/pg_session.cpp
   core/db/pool.cpp
   core/db/row.cpp
   core/db/sql_split.cpp
+  core/db/statistics.cpp
   core/health/monitor.cpp
   core/health/system.cpp
   core/models/models.cpp
@@ -60,6 +63,7 @@ set(GATHERING_SQL
   core/circles/circles.sql
   core/dashboard/dashboard.sql
   core/db/catalog.sql
+  core/db/connections.sql
   core/db/migrate.sql
   core/health/health.sql
   core/models/models.sql

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
 #include <vector>
 
 #include <fmt/format.h>
@@ -17,6 +16,7 @@
 #include "core/base/log.h"
 #include "core/db/pg_conninfo.h"
 #include "core/db/pg_error.h"
+#include "core/db/pg_result.h"
 
 namespace gathering::db {
 namespace {
@@ -42,41 +42,6 @@ std::string ConstraintOf(std::string_view verbose) {
   if (at == std::string_view::npos) return {};
   const std::string_view rest = verbose.substr(at + kLabel.size());
   return std::string{rest.substr(0, rest.find('\n'))};
-}
-
-void AppendKeyword(std::string& conninfo, std::string_view keyword, std::string_view value) {
-  conninfo.append(keyword).append("='");
-  for (const char c : value) {
-    if (c == '\'' || c == '\\') conninfo += '\\';
-    conninfo += c;
-  }
-  conninfo += "' ";
-}
-
-// The URL as keywords, with our own where it is silent.
-std::string ConnInfo(const ConnectionOptions& options) {
-  using std::chrono::ceil;
-  std::map<std::string, std::string, std::less<>> keywords{
-      {"application_name", options.application_name},
-      {"client_encoding", "UTF8"},
-      {"connect_timeout", fmt::format("{}", ceil<std::chrono::seconds>(options.connect_timeout).count())},
-      {"keepalives_idle", "10"},
-      {"keepalives_interval", "3"},
-      {"keepalives_count", "3"},
-      {"tcp_user_timeout", fmt::format("{}", options.tcp_user_timeout.count())},
-  };
-  for (auto& [keyword, value] : ParseConnInfo(options.url)) keywords[keyword] = std::move(value);
-  std::string conninfo;
-  for (const auto& [keyword, value] : keywords) AppendKeyword(conninfo, keyword, value);
-  return conninfo;
-}
-
-std::string SessionSettings(const ConnectionOptions& options) {
-  return fmt::format(
-      "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = {}; SET lock_timeout = {}; "
-      "SET idle_in_transaction_session_timeout = {}",
-      options.statement_timeout.count(), options.lock_timeout.count(),
-      options.idle_in_transaction_timeout.count());
 }
 
 class Notices final : public pqxx::errorhandler {
@@ -108,19 +73,6 @@ class DriverResult final : public Result {
  private:
   pqxx::result result_;
 };
-
-// Values end at a NUL on their way to the server, and it could not store one anyway.
-std::vector<const char*> Pointers(const Params& params) {
-  std::vector<const char*> pointers;
-  pointers.reserve(params.size());
-  for (const auto& param : params) {
-    if (param && param->find('\0') != std::string::npos) {
-      throw Error{Code::kRejected, "a text must not contain the character U+0000"};
-    }
-    pointers.push_back(param ? param->c_str() : nullptr);
-  }
-  return pointers;
-}
 
 }  // namespace
 

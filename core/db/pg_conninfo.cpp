@@ -4,9 +4,21 @@
 
 #include <memory>
 
-#include "core/db/connection.h"
+#include <fmt/format.h>
 
 namespace gathering::db {
+namespace {
+
+void AppendKeyword(std::string& conninfo, std::string_view keyword, std::string_view value) {
+  conninfo.append(keyword).append("='");
+  for (const char c : value) {
+    if (c == '\'' || c == '\\') conninfo += '\\';
+    conninfo += c;
+  }
+  conninfo += "' ";
+}
+
+}  // namespace
 
 std::map<std::string, std::string, std::less<>> ParseConnInfo(const std::string& url) {
   // What libpq says about a broken URL quotes it, password and all: it is not asked.
@@ -18,6 +30,31 @@ std::map<std::string, std::string, std::less<>> ParseConnInfo(const std::string&
     if (option->val != nullptr) keywords[option->keyword] = option->val;
   }
   return keywords;
+}
+
+std::string ConnInfo(const ConnectionOptions& options) {
+  using std::chrono::ceil;
+  std::map<std::string, std::string, std::less<>> keywords{
+      {"application_name", options.application_name},
+      {"client_encoding", "UTF8"},
+      {"connect_timeout", fmt::format("{}", ceil<std::chrono::seconds>(options.connect_timeout).count())},
+      {"keepalives_idle", "10"},
+      {"keepalives_interval", "3"},
+      {"keepalives_count", "3"},
+      {"tcp_user_timeout", fmt::format("{}", options.tcp_user_timeout.count())},
+  };
+  for (auto& [keyword, value] : ParseConnInfo(options.url)) keywords[keyword] = std::move(value);
+  std::string conninfo;
+  for (const auto& [keyword, value] : keywords) AppendKeyword(conninfo, keyword, value);
+  return conninfo;
+}
+
+std::string SessionSettings(const ConnectionOptions& options) {
+  return fmt::format(
+      "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = {}; SET lock_timeout = {}; "
+      "SET idle_in_transaction_session_timeout = {}",
+      options.statement_timeout.count(), options.lock_timeout.count(),
+      options.idle_in_transaction_timeout.count());
 }
 
 }  // namespace gathering::db

@@ -5,13 +5,13 @@
 
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <system_error>
 
 #include <fmt/format.h>
 
 #include "core/db/pg_conninfo.h"
 #include "core/db/pg_error.h"
+#include "core/db/pg_result.h"
 
 namespace gathering::db {
 namespace {
@@ -19,69 +19,6 @@ namespace {
 constexpr std::chrono::seconds kRetryAfter{1};
 constexpr int kCancelCheckMs = 100;
 constexpr std::string_view kCommit = "COMMIT";
-
-using ConnOwner = std::unique_ptr<PGconn, void (*)(PGconn*)>;
-using ResultOwner = std::unique_ptr<PGresult, void (*)(PGresult*)>;
-
-class SessionResult final : public Result {
- public:
-  explicit SessionResult(ResultOwner result) : result_(std::move(result)) {}
-
-  std::size_t rows() const override { return static_cast<std::size_t>(PQntuples(result_.get())); }
-  std::size_t columns() const override { return static_cast<std::size_t>(PQnfields(result_.get())); }
-  std::size_t affected() const override {
-    const std::string_view text = PQcmdTuples(result_.get());
-    std::size_t count = 0;
-    std::from_chars(text.data(), text.data() + text.size(), count);
-    return count;
-  }
-  std::string_view column_name(std::size_t column) const override {
-    return PQfname(result_.get(), static_cast<int>(column));
-  }
-  std::optional<std::string_view> text(std::size_t row, std::size_t column) const override {
-    const int r = static_cast<int>(row);
-    const int c = static_cast<int>(column);
-    if (PQgetisnull(result_.get(), r, c) != 0) return std::nullopt;
-    return std::string_view{PQgetvalue(result_.get(), r, c),
-                            static_cast<std::size_t>(PQgetlength(result_.get(), r, c))};
-  }
-
- private:
-  ResultOwner result_;
-};
-
-std::string_view FieldOf(const PGresult* result, int code) {
-  const char* text = PQresultErrorField(result, code);
-  return text != nullptr ? std::string_view{text} : std::string_view{};
-}
-
-SqlError ToError(const PGresult* result) {
-  const std::string_view state = FieldOf(result, PG_DIAG_SQLSTATE);
-  const Meaning meaning = MeaningOf(state);
-  std::string text{FieldOf(result, PG_DIAG_MESSAGE_PRIMARY)};
-  if (text.empty()) text = PQresultErrorMessage(result);
-  if (const auto detail = FieldOf(result, PG_DIAG_MESSAGE_DETAIL); !detail.empty())
-    text.append("; ").append(detail);
-  if (const auto hint = FieldOf(result, PG_DIAG_MESSAGE_HINT); !hint.empty()) text.append("; ").append(hint);
-  SqlError error{meaning.code, std::string{meaning.message}, fmt::format("{} {}", state, text)};
-  error.sqlstate = state;
-  error.text = std::move(text);
-  const std::string_view position = FieldOf(result, PG_DIAG_STATEMENT_POSITION);
-  std::from_chars(position.data(), position.data() + position.size(), error.position);
-  if (meaning.code == Code::kUnavailable) error.retry_after = kRetryAfter;
-  return error;
-}
-
-// What libpq says about a connection, on one line.
-std::string Complaint(PGconn* connection) {
-  std::string line;
-  for (const char c : std::string_view{PQerrorMessage(connection)}) {
-    const bool blank = c == ' ' || c == '\n' || c == '\t';
-    if (!blank || (!line.empty() && line.back() != ' ')) line += blank ? ' ' : c;
-  }
-  while (line.ends_with(' ')) line.pop_back();
-  return line;
-}
 
 ConnOwner Connect(const SessionOptions& options) {
   [[maybe_unused]] const auto readable = ParseConnInfo(options.url);  // else libpq would quote it
@@ -224,7 +161,7 @@ Rows Session::Query(const db::Query& query, const Params& params) {
   constexpr int kTextResult = 0;
   const int sent = PQsendQueryParams(driver_->connection(), text.c_str(), static_cast<int>(values.size()),
                                      nullptr, values.data(), nullptr, nullptr, kTextResult);
-  return Rows{std::make_unique<SessionResult>(driver_->Finish(sent == 1, query.text))};
+  return ToRows(driver_->Finish(sent == 1, query.text));
 }
 
 void Session::Pause(std::chrono::milliseconds duration) {

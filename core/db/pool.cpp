@@ -14,6 +14,7 @@
 
 #include "core/base/log.h"
 #include "core/db/connection.h"
+#include "core/db/queries.h"
 
 namespace gathering::db {
 namespace {
@@ -51,7 +52,7 @@ Error DeadlinePassed() {
 // Nothing that talks to the server happens under the mutex.
 class Pool::State {
  public:
-  State(PoolOptions options, const Clock& clock);
+  State(PoolOptions options, const Clock& clock, QueryStatistics* statistics);
   ~State();
 
   void Run(Mode mode, const std::function<void(Tx&)>& work, std::optional<Steady> deadline);
@@ -97,6 +98,7 @@ class Pool::State {
   const PoolOptions options_;
   const ConnectionOptions connection_options_;
   const Clock& clock_;
+  QueryStatistics* const statistics_;
 
   mutable std::mutex mutex_;                // guards everything below
   std::deque<std::unique_ptr<Slot>> idle_;  // the most recently used at the back
@@ -209,7 +211,8 @@ std::optional<milliseconds> Pool::State::Transaction::ShorterTimeout() const {
 
 void Pool::State::Transaction::Begin() {
   std::string script = mode_ == Mode::kRead ? "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-                                            : "BEGIN ISOLATION LEVEL READ COMMITTED";
+                                            : "BEGIN ISOLATION LEVEL READ COMMITTED; "
+                                              "SET LOCAL synchronous_commit = off";
   if (const auto shorter = ShorterTimeout()) {
     timeout_ = *shorter;
     script += "; " + TimeoutSetting(timeout_);
@@ -223,7 +226,20 @@ Rows Pool::State::Transaction::Execute(const Query& query, const Params& params)
     timeout_ = *shorter;
     Call([&](Connection& connection) { connection.Script(TimeoutSetting(timeout_)); });
   }
-  return Call([&](Connection& connection) { return connection.Execute(query, params); });
+  ++statements_;
+  const Steady start = state_.clock_.Now();
+  const auto note = [&](bool failed) {
+    if (state_.statistics_ != nullptr)
+      state_.statistics_->Note(query, {.run = state_.clock_.Now() - start}, failed);
+  };
+  try {
+    Rows rows = Call([&](Connection& connection) { return connection.Execute(query, params); });
+    note(false);
+    return rows;
+  } catch (const Error&) {
+    note(true);
+    throw;
+  }
 }
 
 std::vector<std::function<void()>> Pool::State::Transaction::Commit() {
@@ -232,14 +248,17 @@ std::vector<std::function<void()>> Pool::State::Transaction::Commit() {
   if (connection.failure() != Failure::kNone) {
     throw Error{Code::kInternal, "a failed statement was ignored", "commit after a failed statement"};
   }
+  bool committed = false;
   try {
     Call([](Connection& c) { c.Script("COMMIT"); });
+    begun_ = false;
+    committed = true;
+    if (mode_ == Mode::kWrite) Call([](Connection& c) { c.Execute(sql::kCommitBarrier, {}); });
   } catch (const Error& error) {
-    in_doubt_ = mode_ == Mode::kWrite && connection.failure() == Failure::kLost;
+    in_doubt_ = mode_ == Mode::kWrite && (committed || connection.failure() == Failure::kLost);
     if (!in_doubt_) throw;
     throw Error{Code::kInDoubt, "it is not known whether the change was made", error.cause};
   }
-  begun_ = false;
   return std::move(after_commit_);
 }
 
@@ -260,7 +279,7 @@ Pool::State::Again Pool::State::Transaction::AfterFailure() const {
     case Failure::kStatement:
       return Again::kNo;
     case Failure::kConflict:
-      return Again::kConflict;
+      return in_doubt_ ? Again::kNo : Again::kConflict;
     case Failure::kStale:
     case Failure::kLost:
       return in_doubt_ ? Again::kNo : Again::kNewConnection;
@@ -268,8 +287,11 @@ Pool::State::Again Pool::State::Transaction::AfterFailure() const {
   return Again::kNo;
 }
 
-Pool::State::State(PoolOptions options, const Clock& clock)
-    : options_(std::move(options)), connection_options_(ToConnectionOptions(options_)), clock_(clock) {
+Pool::State::State(PoolOptions options, const Clock& clock, QueryStatistics* statistics)
+    : options_(std::move(options)),
+      connection_options_(ToConnectionOptions(options_)),
+      clock_(clock),
+      statistics_(statistics) {
   guard_ = std::jthread{[this] { Guard(); }};
 }
 
@@ -535,8 +557,8 @@ PoolStats Pool::State::Stats() const {
   return stats;
 }
 
-Pool::Pool(PoolOptions options, const Clock& clock)
-    : state_(std::make_unique<State>(std::move(options), clock)) {}
+Pool::Pool(PoolOptions options, const Clock& clock, QueryStatistics* statistics)
+    : state_(std::make_unique<State>(std::move(options), clock, statistics)) {}
 
 Pool::~Pool() = default;
 

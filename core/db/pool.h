@@ -7,9 +7,11 @@
 // do not all leave at once) or when idle for too long above `connections_min`;
 // one idle for over a second is checked before use.  After a failed connect,
 // attempts back off (100 ms doubling to 2 s, with jitter) and callers fail at
-// once instead of piling up.  A server that does not even keep to its own timeouts
-// is left: the connection is cut half a second later.  All members are safe to call
-// from any thread; all of them block.
+// once instead of piling up.  A transaction that writes commits without waiting for the
+// disk and then, holding no lock, waits for it once: what callers hear of is durable, and
+// those who want the same row do not wait for the disk one after the other.  A server that
+// does not even keep to its own timeouts is left: the connection is cut half a second
+// later.  All members are safe to call from any thread; all of them block.
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -19,6 +21,7 @@
 #include <utility>
 
 #include "core/base/clock.h"
+#include "core/db/statistics.h"
 #include "core/db/tx.h"
 
 namespace gathering::db {
@@ -59,7 +62,8 @@ enum class Mode : std::uint8_t { kRead, kWrite };
 
 class Pool {
  public:
-  Pool(PoolOptions options, const Clock& clock);
+  // `statistics`, if given, is told of every statement.
+  Pool(PoolOptions options, const Clock& clock, QueryStatistics* statistics = nullptr);
   ~Pool();  // waits for running callbacks
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;

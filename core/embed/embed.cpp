@@ -27,13 +27,21 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kPieceBytesMax = 16'384;  // the standard promises 64 KiB for one literal
 constexpr std::string_view kSectionMark = "-- name:";
+constexpr std::string_view kSlowMark = " (slow)";
 constexpr std::string_view kNoTransactionMark = "-- no-transaction";
+
+// One of these makes a statement a write.  Functions that write do not appear in reads of ours; the
+// tests run every read in a read-only transaction.
+constexpr std::string_view kWriteWords[] = {
+    "insert",  "update", "delete",     "merge",     "truncate",          "share",
+    "nextval", "setval", "set_config", "pg_notify", "pg_cancel_backend", "pg_logical_emit_message"};
 
 struct Section {
   std::string name;
   std::string identifier;
   std::string text;
   std::string origin;  // "core/agents/agents.sql:12"
+  bool slow = false;
 };
 
 struct MigrationFile {
@@ -112,7 +120,10 @@ std::string ToIdentifier(std::string_view name) {
 
 Section OpenSection(std::string_view line, const std::string& where) {
   Section section;
-  section.name = Trim(line.substr(kSectionMark.size()));
+  std::string_view name = Trim(line.substr(kSectionMark.size()));
+  section.slow = name.ends_with(kSlowMark);
+  if (section.slow) name.remove_suffix(kSlowMark.size());
+  section.name = name;
   section.identifier = ToIdentifier(section.name);
   section.origin = where;
   if (section.identifier.empty()) {
@@ -144,6 +155,36 @@ void ReadSections(const fs::path& path, std::vector<Section>& sections) {
   }
   if (current.name.empty()) Refuse(path.string(), "has no \"-- name:\" line");
   CloseSection(current, sections);
+}
+
+// The statement in lower case without its texts and comments.
+std::string Bare(std::string_view text) {
+  std::string bare;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text.substr(i).starts_with("--")) {
+      i = std::min(text.find('\n', i), text.size());
+    } else if (text[i] == '\'' || text[i] == '"') {
+      i = std::min(text.find(text[i], i + 1), text.size());
+    } else {
+      bare += text[i] >= 'A' && text[i] <= 'Z' ? static_cast<char>(text[i] - 'A' + 'a') : text[i];
+      continue;
+    }
+    bare += ' ';
+  }
+  return bare;
+}
+
+bool Writes(std::string_view text) {
+  const std::string bare = Bare(text);
+  const auto is_word = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
+  for (std::size_t i = 0; i < bare.size();) {
+    std::size_t end = i;
+    while (end < bare.size() && is_word(bare[end])) ++end;
+    const auto word = std::string_view{bare}.substr(i, end - i);
+    if (std::find(std::begin(kWriteWords), std::end(kWriteWords), word) != std::end(kWriteWords)) return true;
+    i = end + 1;
+  }
+  return false;
 }
 
 std::vector<Section> ReadQueries(const std::vector<fs::path>& files) {
@@ -237,9 +278,11 @@ std::string QueriesHeader(const std::vector<Section>& sections) {
 
 std::string QueriesSource(const std::vector<Section>& sections) {
   std::string out = "#include \"core/db/queries.h\"\n\nnamespace gathering::sql {\n\n";
-  for (const auto& section : sections) {
+  for (std::size_t i = 0; i < sections.size(); ++i) {
+    const Section& section = sections[i];
     out += "constinit const db::Query " + section.identifier + "{\"" + section.name + "\", " +
-           Literal(section.text) + "};\n";
+           Literal(section.text) + ", db::Effect::" + (Writes(section.text) ? "kWrite" : "kRead") +
+           ", db::Pace::" + (section.slow ? "kSlow" : "kQuick") + ", " + std::to_string(i) + "};\n";
   }
   out +=
       "\n}  // namespace gathering::sql\n\nnamespace gathering::db {\n\n"

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "core/base/clock.h"
+#include "core/base/count.h"
 #include "core/base/guarded.h"
 #include "core/config/config.h"
 #include "daemon/http/engine.h"
@@ -40,16 +41,6 @@ inline constexpr std::chrono::milliseconds kLingerTime{2'000};
 inline constexpr std::chrono::milliseconds kDrainFirstRequest{
     500};                                                     // a new client's, when we are about to stop
 inline constexpr std::uint32_t kRefusedConnectionsMax = 256;  // told 503 at a time; more are closed at once
-
-// A count that one thread writes and others read.
-class Count {
- public:
-  void Add() { value_.store(value_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t Get() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
-};
 
 // What the lanes of one server share.  Safe from any thread.
 struct Front {
