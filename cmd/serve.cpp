@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
@@ -96,6 +97,15 @@ void RaiseFileLimit() {
     log::Warn("the limit on open files stays low", {{"files", limit.rlim_cur}});
 }
 
+constexpr std::uint32_t kConnectionsForOthers = 20;  // commands that share our database, and people
+
+std::uint32_t ConnectionsWanted(const Config& config) {
+  const std::uint32_t loops =
+      config.http.loops > 0 ? config.http.loops : std::max(1U, std::thread::hardware_concurrency());
+  // A connection that is replaced has its successor beside it for a moment.
+  return config.database.pool.connections_max + 4 * loops * config.database.pipeline.connections;
+}
+
 // Without a database URL: a private server in the data directory, ours until we stop.
 std::unique_ptr<db::EmbeddedPostgres> StartEmbedded(Config& config, const Clock& clock) {
   if (!config.database.pool.url.empty()) return nullptr;
@@ -103,7 +113,7 @@ std::unique_ptr<db::EmbeddedPostgres> StartEmbedded(Config& config, const Clock&
       db::EmbeddedOptions{.data_dir = config.data_dir,
                           .binaries_dir = config.database.binaries_dir,
                           .run_as = config.database.embedded_user,
-                          .connections_max = config.database.pool.connections_max + 20},
+                          .connections_max = ConnectionsWanted(config) + kConnectionsForOthers},
       db::EmbeddedPostgres::Sharing::kOwnerOnly, clock);
   config.database.pool.url = embedded->url();
   if (config.auth.secret_key.empty()) config.auth.secret_key = auth::LoadOrCreateSecret(config.data_dir);

@@ -3,9 +3,9 @@
 #include "core/auth/authority.h"
 #include "core/auth/users.h"
 #include "core/base/worker_pool.h"
-#include "core/db/pool.h"
 #include "core/health/monitor.h"
 #include "daemon/api/table.h"
+#include "daemon/db/database.h"
 #include "daemon/http/api.h"
 #include "daemon/http/call.h"
 #include "daemon/http/server.h"
@@ -24,15 +24,11 @@ class Daemon::Parts {
   Parts(const Config& config, const Clock& clock)
       : config_(config),
         lifecycle_(clock),
-        pool_(config.database.pool, clock),
-        db_workers_({.name = "db",
-                     .threads = config.database.pool.connections_max,
-                     .queue_max = config.database.pool.waiters_max}),
+        database_(config.database, clock),
         file_workers_({.name = "file", .threads = kFileThreads, .queue_max = kFileQueueMax}),
         authority_(config.auth, clock),
         health_(clock, {.data_dir = config.data_dir}),
-        services_{config_,    clock,      pool_, db_workers_, file_workers_,
-                  authority_, lifecycle_, api_,  health_},
+        services_{config_, clock, database_, file_workers_, authority_, lifecycle_, api_, health_},
         api_(http::RouteTables(), services_),
         server_(
             config.http, clock,
@@ -41,12 +37,12 @@ class Daemon::Parts {
             },
             [this](int status, std::string_view detail, auto& response) {
               api_.Refuse(status, detail, response);
-            }) {}
+            },
+            [this](loop::Loop& loop) { database_.Attach(loop); }) {}
 
   const Config& config_;
   http::Lifecycle lifecycle_;
-  db::Pool pool_;
-  WorkerPool db_workers_;
+  Database database_;
   WorkerPool file_workers_;
   auth::Authority authority_;
   health::Monitor health_;
@@ -60,7 +56,7 @@ Daemon::Daemon(const Config& config, const Clock& clock) : parts_(std::make_uniq
 Daemon::~Daemon() = default;
 
 void Daemon::Start() {
-  parts_->pool_.Write([&](db::Tx& tx) { auth::EnsureAdmin(tx, parts_->config_.auth); });
+  parts_->database_.pool().Write([&](db::Tx& tx) { auth::EnsureAdmin(tx, parts_->config_.auth); });
   parts_->server_.Start();
 }
 

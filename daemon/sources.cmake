@@ -10,6 +10,9 @@ set(GATHERING_DAEMON_SOURCES
   daemon/api/providers.cpp
   daemon/api/table.cpp
   daemon/daemon.cpp
+  daemon/db/connector.cpp
+  daemon/db/database.cpp
+  daemon/db/pipeline_lane.cpp
   daemon/http/answer_headers.cpp
   daemon/http/api.cpp
   daemon/http/connection.cpp

@@ -467,14 +467,14 @@ struct DashboardAgentRecord : AgentRecordOf<Timestamp> {};
 [[nodiscard]] Error NoSuchAgent(std::int64_t id);
 
 // By id, oldest first.
-[[nodiscard]] AgentList List(db::Tx& tx);
-[[nodiscard]] AgentRowList ListRows(db::Tx& tx);
-[[nodiscard]] std::vector<DashboardAgent> ListForDashboard(db::Tx& tx);
+[[nodiscard]] AgentList List(db::Executor& db);
+[[nodiscard]] AgentRowList ListRows(db::Executor& db);
+[[nodiscard]] std::vector<DashboardAgent> ListForDashboard(db::Executor& db);
 
-[[nodiscard]] AgentDetail Get(db::Tx& tx, std::int64_t id);
-[[nodiscard]] AgentRecord GetRecord(db::Tx& tx, std::int64_t id);
-[[nodiscard]] DashboardAgentRecord GetForDashboard(db::Tx& tx, std::int64_t id);
-[[nodiscard]] AgentReport Report(db::Tx& tx, std::int64_t id);
+[[nodiscard]] AgentDetail Get(db::Executor& db, std::int64_t id);
+[[nodiscard]] AgentRecord GetRecord(db::Executor& db, std::int64_t id);
+[[nodiscard]] DashboardAgentRecord GetForDashboard(db::Executor& db, std::int64_t id);
+[[nodiscard]] AgentReport Report(db::Executor& db, std::int64_t id);
 
 // Both throw kInvalid for a name or role that is missing, and for a persona or model that does not exist.
 AgentDetail Create(db::Tx& tx, const NewAgent& input);
@@ -489,8 +489,8 @@ void Delete(db::Tx& tx, const Removal& removal);
 
 // A file tracked again counts as new.
 void TrackFile(db::Tx& tx, std::int64_t id, const TrackedFile& file);
-void SetTask(db::Tx& tx, std::int64_t id, const CurrentTask& task);
-void ClearTask(db::Tx& tx, std::int64_t id);
+void SetTask(db::Executor& db, std::int64_t id, const CurrentTask& task);
+void ClearTask(db::Executor& db, std::int64_t id);
 
 }  // namespace gathering::agents
 

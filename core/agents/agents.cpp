@@ -131,41 +131,41 @@ Error NoSuchAgent(std::int64_t id) {
   return Error{Code::kNotFound, "Agent " + std::to_string(id) + " not found"};
 }
 
-AgentList List(db::Tx& tx) {
+AgentList List(db::Executor& db) {
   AgentList list;
-  list.agents = tx.All<Agent>(sql::kAgentList, kListRowsMax);
+  list.agents = db.All<Agent>(sql::kAgentList, kListRowsMax);
   list.total = static_cast<std::int64_t>(list.agents.size());
   return list;
 }
 
-AgentRowList ListRows(db::Tx& tx) {
+AgentRowList ListRows(db::Executor& db) {
   AgentRowList list;
-  list.agents = tx.All<AgentRow>(sql::kAgentRows, kListRowsMax);
+  list.agents = db.All<AgentRow>(sql::kAgentRows, kListRowsMax);
   list.total = static_cast<std::int64_t>(list.agents.size());
   return list;
 }
 
-std::vector<DashboardAgent> ListForDashboard(db::Tx& tx) {
-  return tx.All<DashboardAgent>(sql::kAgentRows, kListRowsMax);
+std::vector<DashboardAgent> ListForDashboard(db::Executor& db) {
+  return db.All<DashboardAgent>(sql::kAgentRows, kListRowsMax);
 }
 
-AgentDetail Get(db::Tx& tx, std::int64_t id) {
-  if (auto agent = tx.Maybe<AgentDetail>(sql::kAgentById, id)) return *std::move(agent);
+AgentDetail Get(db::Executor& db, std::int64_t id) {
+  if (auto agent = db.Maybe<AgentDetail>(sql::kAgentById, id)) return *std::move(agent);
   throw NoSuchAgent(id);
 }
 
-AgentRecord GetRecord(db::Tx& tx, std::int64_t id) {
-  if (auto agent = tx.Maybe<AgentRecord>(sql::kAgentRecord, id)) return *std::move(agent);
+AgentRecord GetRecord(db::Executor& db, std::int64_t id) {
+  if (auto agent = db.Maybe<AgentRecord>(sql::kAgentRecord, id)) return *std::move(agent);
   throw NoSuchAgent(id);
 }
 
-DashboardAgentRecord GetForDashboard(db::Tx& tx, std::int64_t id) {
-  if (auto agent = tx.Maybe<DashboardAgentRecord>(sql::kAgentRecord, id)) return *std::move(agent);
+DashboardAgentRecord GetForDashboard(db::Executor& db, std::int64_t id) {
+  if (auto agent = db.Maybe<DashboardAgentRecord>(sql::kAgentRecord, id)) return *std::move(agent);
   throw NoSuchAgent(id);
 }
 
-AgentReport Report(db::Tx& tx, std::int64_t id) {
-  if (auto report = tx.Maybe<AgentReport>(sql::kAgentReport, id)) return *std::move(report);
+AgentReport Report(db::Executor& db, std::int64_t id) {
+  if (auto report = db.Maybe<AgentReport>(sql::kAgentReport, id)) return *std::move(report);
   throw NoSuchAgent(id);
 }
 
@@ -216,13 +216,13 @@ void TrackFile(db::Tx& tx, std::int64_t id, const TrackedFile& file) {
   tx.Run(sql::kAgentTrackFile, id, file.file_path, kWorkingFilesMax);
 }
 
-void SetTask(db::Tx& tx, std::int64_t id, const CurrentTask& task) {
-  const auto set = tx.Run(sql::kAgentSetTask, id, task.task_id, task.title, task.progress);
+void SetTask(db::Executor& db, std::int64_t id, const CurrentTask& task) {
+  const auto set = db.Run(sql::kAgentSetTask, id, task.task_id, task.title, task.progress);
   if (set.affected() == 0) throw NoSuchAgent(id);
 }
 
-void ClearTask(db::Tx& tx, std::int64_t id) {
-  if (tx.Run(sql::kAgentClearTask, id).affected() == 0) throw NoSuchAgent(id);
+void ClearTask(db::Executor& db, std::int64_t id) {
+  if (db.Run(sql::kAgentClearTask, id).affected() == 0) throw NoSuchAgent(id);
 }
 
 }  // namespace gathering::agents

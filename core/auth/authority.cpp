@@ -81,7 +81,7 @@ Principal Authority::Administrator() const {
           .token_expires_at = {clock_.WallNow().micros + lifetime_.count() * kMicrosPerSecond}};
 }
 
-Principal Authority::Authenticate(std::optional<std::string_view> header, const RunRead& read) {
+Principal Authority::Authenticate(std::optional<std::string_view> header, db::Executor& db) {
   if (disabled_) return Administrator();
   try {
     const std::string_view token = BearerToken(header);
@@ -97,10 +97,8 @@ Principal Authority::Authenticate(std::optional<std::string_view> header, const 
       if (!claims) Refuse("bad signature, claims or time");
       const Clock::Steady asked_at = clock_.Now();
       answer.emplace();
-      read([&](db::Tx& tx) {
-        answer->owner =
-            CheckToken(tx, {.sha256 = Hex(digest), .user_id = claims->sub, .issued_at = claims->issued_at});
-      });
+      answer->owner =
+          CheckToken(db, {.sha256 = Hex(digest), .user_id = claims->sub, .issued_at = claims->issued_at});
       if (answer->owner) answer->owner->token_expires_at = claims->expires_at;
       answers_->cache.Put(digest, *answer, asked_at);
     }

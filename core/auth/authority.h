@@ -9,10 +9,9 @@
 // eviction, clock changes.  Without a fresh answer and without a database nobody gets in.
 //
 // All members are safe to call from any thread and from fibers.  Authenticate waits
-// only inside `read`.
+// only for `db`, which it asks one statement at most.
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,7 +21,7 @@
 #include "core/base/clock.h"
 #include "core/base/worker_pool.h"
 #include "core/config/config.h"
-#include "core/db/tx.h"
+#include "core/db/executor.h"
 
 namespace gathering::auth {
 
@@ -55,9 +54,6 @@ struct AuthorityStats {
 
 class Authority {
  public:
-  // Runs its argument once in a reading transaction, wherever that may be done.
-  using RunRead = std::function<void(const std::function<void(db::Tx&)>&)>;
-
   // Throws kInvalid when the secret key is shorter than kSecretBytesMin.  `clock` must outlive this.
   Authority(const AuthConfig& config, const Clock& clock);
   ~Authority();
@@ -65,9 +61,9 @@ class Authority {
   Authority& operator=(const Authority&) = delete;
 
   // Who sent `header`, the value of Authorization if there was one.  Throws kUnauthenticated with the
-  // texts of BearerToken or "Invalid or expired token"; what `read` throws comes out as it is.
+  // texts of BearerToken or "Invalid or expired token"; what `db` throws comes out as it is.
   // With authentication disabled everybody is the administrator.
-  [[nodiscard]] Principal Authenticate(std::optional<std::string_view> header, const RunRead& read);
+  [[nodiscard]] Principal Authenticate(std::optional<std::string_view> header, db::Executor& db);
 
   // A new token, different from every other one.
   [[nodiscard]] Token Issue(const User& user) const;

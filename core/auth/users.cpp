@@ -51,12 +51,12 @@ std::string_view Cut(std::string_view text, std::int64_t characters) {
 
 }  // namespace
 
-std::optional<Account> FindAccount(db::Tx& tx, std::string_view email) {
-  return tx.Maybe<Account>(sql::kUserAccount, email);
+std::optional<Account> FindAccount(db::Executor& db, std::string_view email) {
+  return db.Maybe<Account>(sql::kUserAccount, email);
 }
 
-std::optional<User> FindUser(db::Tx& tx, std::string_view public_id) {
-  return tx.Maybe<User>(sql::kUserByPublicId, public_id);
+std::optional<User> FindUser(db::Executor& db, std::string_view public_id) {
+  return db.Maybe<User>(sql::kUserByPublicId, public_id);
 }
 
 User Register(db::Tx& tx, const NewUser& input, std::string_view password_hash) {
@@ -98,10 +98,10 @@ std::optional<std::string> CreateFirstAdmin(db::Tx& tx) {
   return password;
 }
 
-std::optional<Principal> CheckToken(db::Tx& tx, const TokenQuestion& question) {
+std::optional<Principal> CheckToken(db::Executor& db, const TokenQuestion& question) {
   // iat counts whole seconds: the token may be from the end of its second.
   const Timestamp issued_until{question.issued_at.micros + 999'999};
-  auto owner = tx.Maybe<Owner>(sql::kTokenCheck, question.user_id, question.sha256, issued_until);
+  auto owner = db.Maybe<Owner>(sql::kTokenCheck, question.user_id, question.sha256, issued_until);
   if (!owner) return std::nullopt;
   return Principal{.user_id = std::move(owner->user_id),
                    .email = std::move(owner->email),
@@ -118,15 +118,15 @@ bool Revoke(db::Tx& tx, const Revocation& revocation) {
   return added > 0;
 }
 
-RevocationCounts CountRevocations(db::Tx& tx, Timestamp now) {
-  return tx.One<RevocationCounts>(sql::kTokenRevocationCounts, now);
+RevocationCounts CountRevocations(db::Executor& db, Timestamp now) {
+  return db.One<RevocationCounts>(sql::kTokenRevocationCounts, now);
 }
 
-void Audit(db::Tx& tx, const AuditEvent& event) {
+void Audit(db::Executor& db, const AuditEvent& event) {
   const auto user_id = event.user_id.empty() ? std::nullopt : std::optional{event.user_id};
   const AuditDetails details{.email = Cut(event.email, kEmailMax),
                              .reason = event.reason.empty() ? std::nullopt : std::optional{event.reason}};
-  tx.Run(sql::kAuditAdd, event.kind, user_id, event.address, event.request_id, schema::ToJson(details));
+  db.Run(sql::kAuditAdd, event.kind, user_id, event.address, event.request_id, schema::ToJson(details));
 }
 
 }  // namespace gathering::auth

@@ -71,8 +71,8 @@ struct NewUser {
 
 // --- users ---------------------------------------------------------------------------------------
 
-[[nodiscard]] std::optional<Account> FindAccount(db::Tx& tx, std::string_view email);
-[[nodiscard]] std::optional<User> FindUser(db::Tx& tx, std::string_view public_id);
+[[nodiscard]] std::optional<Account> FindAccount(db::Executor& db, std::string_view email);
+[[nodiscard]] std::optional<User> FindUser(db::Executor& db, std::string_view public_id);
 
 // Throws kRejected "Email already registered", also when somebody else was faster by a moment.
 [[nodiscard]] User Register(db::Tx& tx, const NewUser& input, std::string_view password_hash);
@@ -103,7 +103,7 @@ struct TokenQuestion {
 };
 
 // Who the token's owner is now; nullopt when the token no longer holds.  The expiry is left to the caller.
-[[nodiscard]] std::optional<Principal> CheckToken(db::Tx& tx, const TokenQuestion& question);
+[[nodiscard]] std::optional<Principal> CheckToken(db::Executor& db, const TokenQuestion& question);
 
 struct Revocation {
   std::string_view sha256;  // of the token's text, in hexadecimal
@@ -124,7 +124,7 @@ struct RevocationCounts {
     visit("active", self.active);
   }
 };
-[[nodiscard]] RevocationCounts CountRevocations(db::Tx& tx, Timestamp now);
+[[nodiscard]] RevocationCounts CountRevocations(db::Executor& db, Timestamp now);
 
 // --- audit ---------------------------------------------------------------------------------------
 
@@ -139,7 +139,7 @@ struct AuditEvent {
   std::string_view reason = {};  // of a failure, e.g. "unknown_user"; empty otherwise
 };
 
-void Audit(db::Tx& tx, const AuditEvent& event);
+void Audit(db::Executor& db, const AuditEvent& event);
 
 }  // namespace gathering::auth
 

@@ -245,19 +245,19 @@ struct LockedCircle {
 [[nodiscard]] LockedCircle Lock(db::Tx& tx, std::string_view name);
 
 // The row of the circle of this name, unlocked.
-std::int64_t IdOf(db::Tx& tx, std::string_view name);
+std::int64_t IdOf(db::Executor& db, std::string_view name);
 [[nodiscard]] Error NotFound(std::string_view name);
 
-[[nodiscard]] CircleList List(db::Tx& tx, const Slice& slice);
-[[nodiscard]] CircleDetail Get(db::Tx& tx, std::string_view name);
+[[nodiscard]] CircleList List(db::Executor& db, const Slice& slice);
+[[nodiscard]] CircleDetail Get(db::Executor& db, std::string_view name);
 
 // `user` is the id of who asks, here and below.  Throws kConflict when the name is taken.
 CircleDetail Create(db::Tx& tx, const NewCircle& circle, std::string_view user);
-void Delete(db::Tx& tx, std::string_view name);
+void Delete(db::Executor& db, std::string_view name);
 
 // False when it was so already.  Starting hands out the tasks that waited.
 bool Start(db::Tx& tx, std::string_view name, std::string_view user);
-bool Stop(db::Tx& tx, std::string_view name);
+bool Stop(db::Executor& db, std::string_view name);
 
 // Throws kConflict when the agent is an active member already.  One who left comes back with
 // what is said now and with the old counts.  Waiting tasks may go to the new member at once.
@@ -271,8 +271,8 @@ struct Departure {
 // wait; its results under review stay under review.
 void RemoveMember(db::Tx& tx, std::string_view circle, const Departure& departure);
 
-[[nodiscard]] ConflictList Conflicts(db::Tx& tx, std::string_view circle, const Slice& slice);
-[[nodiscard]] CircleMetrics Metrics(db::Tx& tx, std::string_view circle);
+[[nodiscard]] ConflictList Conflicts(db::Executor& db, std::string_view circle, const Slice& slice);
+[[nodiscard]] CircleMetrics Metrics(db::Executor& db, std::string_view circle);
 
 // "python, architecture" as {"python", "architecture"}: trimmed, without empty ones and repetitions.
 [[nodiscard]] std::vector<std::string> SplitCompetencies(std::string_view text);

@@ -41,22 +41,22 @@ LockedCircle Lock(db::Tx& tx, std::string_view name) {
   return *circle;
 }
 
-std::int64_t IdOf(db::Tx& tx, std::string_view name) {
-  const auto id = tx.Maybe<std::int64_t>(sql::kCircleIdByName, name);
+std::int64_t IdOf(db::Executor& db, std::string_view name) {
+  const auto id = db.Maybe<std::int64_t>(sql::kCircleIdByName, name);
   if (!id) throw NotFound(name);
   return *id;
 }
 
-CircleList List(db::Tx& tx, const Slice& slice) {
+CircleList List(db::Executor& db, const Slice& slice) {
   CircleList list;
-  auto rows = tx.All<Counted<Circle>>(sql::kCircleList, slice.limit, slice.offset);
+  auto rows = db.All<Counted<Circle>>(sql::kCircleList, slice.limit, slice.offset);
   const bool known = Unpack(std::move(rows), list.circles, list.total);
-  if (!known && slice.offset > 0) list.total = tx.One<std::int64_t>(sql::kCircleCount);
+  if (!known && slice.offset > 0) list.total = db.One<std::int64_t>(sql::kCircleCount);
   return list;
 }
 
-CircleDetail Get(db::Tx& tx, std::string_view name) {
-  auto circle = tx.Maybe<CircleDetail>(sql::kCircleDetail, name);
+CircleDetail Get(db::Executor& db, std::string_view name) {
+  auto circle = db.Maybe<CircleDetail>(sql::kCircleDetail, name);
   if (!circle) throw NotFound(name);
   return *std::move(circle);
 }
@@ -68,8 +68,8 @@ CircleDetail Create(db::Tx& tx, const NewCircle& circle, std::string_view user) 
   return Get(tx, circle.name);
 }
 
-void Delete(db::Tx& tx, std::string_view name) {
-  if (tx.Run(sql::kCircleDelete, name).empty()) throw NotFound(name);
+void Delete(db::Executor& db, std::string_view name) {
+  if (db.Run(sql::kCircleDelete, name).empty()) throw NotFound(name);
 }
 
 bool Start(db::Tx& tx, std::string_view name, std::string_view user) {
@@ -82,9 +82,9 @@ bool Start(db::Tx& tx, std::string_view name, std::string_view user) {
   return true;
 }
 
-bool Stop(db::Tx& tx, std::string_view name) {
-  if (tx.Maybe<std::int64_t>(sql::kCircleStop, name)) return true;
-  IdOf(tx, name);
+bool Stop(db::Executor& db, std::string_view name) {
+  if (db.Maybe<std::int64_t>(sql::kCircleStop, name)) return true;
+  IdOf(db, name);
   return false;
 }
 
@@ -112,17 +112,17 @@ void RemoveMember(db::Tx& tx, std::string_view circle, const Departure& departur
   tasks::AssignPending(tx, locked.id, departure.user);
 }
 
-ConflictList Conflicts(db::Tx& tx, std::string_view circle, const Slice& slice) {
+ConflictList Conflicts(db::Executor& db, std::string_view circle, const Slice& slice) {
   ConflictList list;
-  const std::int64_t id = IdOf(tx, circle);
-  auto rows = tx.All<Counted<Conflict>>(sql::kCircleConflicts, id, slice.limit, slice.offset);
-  const bool known = Unpack(std::move(rows), list.conflicts, list.total);
-  if (!known && slice.offset > 0) list.total = tx.One<std::int64_t>(sql::kCircleConflictCount, id);
+  auto rows = db.All<Counted<Conflict>>(sql::kCircleConflicts, circle, slice.limit, slice.offset);
+  if (Unpack(std::move(rows), list.conflicts, list.total)) return list;
+  const std::int64_t id = IdOf(db, circle);
+  if (slice.offset > 0) list.total = db.One<std::int64_t>(sql::kCircleConflictCount, id);
   return list;
 }
 
-CircleMetrics Metrics(db::Tx& tx, std::string_view circle) {
-  auto metrics = tx.Maybe<CircleMetrics>(sql::kCircleMetrics, circle);
+CircleMetrics Metrics(db::Executor& db, std::string_view circle) {
+  auto metrics = db.Maybe<CircleMetrics>(sql::kCircleMetrics, circle);
   if (!metrics) throw NotFound(circle);
   return *std::move(metrics);
 }

@@ -104,10 +104,11 @@ RETURNING agent_id;
 SELECT x.id, 'file' AS type, x.path AS file_path, ARRAY[a.number, b.number]::bigint[] AS task_ids,
        array_remove(ARRAY[a.assigned_agent_id, b.assigned_agent_id], NULL) AS agent_ids, x.created_at,
        count(*) OVER () AS total
-FROM conflicts x
+FROM circles c
+JOIN conflicts x ON x.circle_id = c.id
 JOIN tasks a ON a.id = x.first_task_id
 JOIN tasks b ON b.id = x.second_task_id
-WHERE x.circle_id = $1 AND x.resolved_at IS NULL
+WHERE c.name = $1 AND c.deleted_at IS NULL AND x.resolved_at IS NULL
 ORDER BY x.id
 LIMIT $2 OFFSET $3;
 

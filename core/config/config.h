@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/db/pipeline.h"
 #include "core/db/pool.h"
 
 namespace gathering {
@@ -50,8 +51,14 @@ struct HttpConfig {
   HttpLimits limits;
 };
 
+struct PipelineConfig {
+  std::uint32_t connections = 1;  // of each loop for reads, and as many for writes; 0: only the pool
+  db::PipelineOptions lane;       // traffic, statement_timeout and lifetime_max are set for each
+};
+
 struct DatabaseConfig {
   db::PoolOptions pool;      // pool.url empty: the embedded database
+  PipelineConfig pipeline;
   std::string binaries_dir;  // of PostgreSQL; empty: looked for
   std::string
       embedded_user;  // who runs the embedded server when we are root; empty: gathering, else postgres

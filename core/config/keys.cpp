@@ -31,6 +31,14 @@ constexpr auto& Pool(Config& c) {
   return c.database.pool.*member;
 }
 template <auto member>
+constexpr auto& Pipeline(Config& c) {
+  return c.database.pipeline.*member;
+}
+template <auto member>
+constexpr auto& PipelineLane(Config& c) {
+  return c.database.pipeline.lane.*member;
+}
+template <auto member>
 constexpr auto& Auth(Config& c) {
   return c.auth.*member;
 }
@@ -64,6 +72,7 @@ constexpr std::uint32_t kMiB = 1'024 * kKiB;
 using HC = HttpConfig;
 using HL = HttpLimits;
 using PO = db::PoolOptions;
+using PL = db::PipelineOptions;
 
 // --- the table -------------------------------------------------------------------------------------
 
@@ -201,6 +210,24 @@ constexpr Key kKeys[] = {
     {.name = "database.pool.application_name",
      .sentence = "How our connections are called in pg_stat_activity.",
      .member = Text{&Pool<&PO::application_name>}},
+    {.name = "database.pipeline.connections",
+     .sentence = "Connections of each event loop for single reads, and as many for single writes; 0: the "
+                 "pool runs everything.",
+     .member = Number{&Pipeline<&PipelineConfig::connections>, 0, 16}},
+    {.name = "database.pipeline.queue_max",
+     .sentence =
+         "Most statements that wait to be sent on one such connection; beyond it 503 with Retry-After.",
+     .member = Number{&PipelineLane<&PL::queue_max>, 1, 1'000'000}},
+    {.name = "database.pipeline.queue_timeout",
+     .sentence = "How long a statement may wait to be sent; beyond it 503 with Retry-After.",
+     .member = Milliseconds{&PipelineLane<&PL::queue_timeout>, 1ms, 1h}},
+    {.name = "database.pipeline.in_flight_max",
+     .sentence = "Most statements sent on one such connection and not answered yet.",
+     .member = Number{&PipelineLane<&PL::in_flight_max>, 1, 10'000}},
+    {.name = "database.pipeline.patience",
+     .sentence =
+         "How long a statement may hold up others before it is cancelled and run in the pool instead.",
+     .member = Milliseconds{&PipelineLane<&PL::patience>, 1ms, 1h}},
 
     {.name = "auth.secret_key",
      .sentence =

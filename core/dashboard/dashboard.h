@@ -218,17 +218,17 @@ struct DashboardTask {
   }
 };
 
-[[nodiscard]] DashboardStats Stats(db::Tx& tx);
+[[nodiscard]] DashboardStats Stats(db::Executor& db);
 
 // Newest first; deleted circles are among them unless `is_active` says otherwise.
-[[nodiscard]] std::vector<DashboardCircle> Circles(db::Tx& tx, std::optional<bool> is_active);
+[[nodiscard]] std::vector<DashboardCircle> Circles(db::Executor& db, std::optional<bool> is_active);
 
 // nullopt when there is none with this id; a deleted circle is found.
-[[nodiscard]] std::optional<DashboardCircle> FindCircle(db::Tx& tx, std::int64_t id);
+[[nodiscard]] std::optional<DashboardCircle> FindCircle(db::Executor& db, std::int64_t id);
 
 // Both throw kNotFound when there is no such circle.  Members who left are not listed.
-[[nodiscard]] std::vector<DashboardMember> Members(db::Tx& tx, std::int64_t circle_id);
-[[nodiscard]] std::vector<DashboardTask> Tasks(db::Tx& tx, std::int64_t circle_id,
+[[nodiscard]] std::vector<DashboardMember> Members(db::Executor& db, std::int64_t circle_id);
+[[nodiscard]] std::vector<DashboardTask> Tasks(db::Executor& db, std::int64_t circle_id,
                                                std::optional<tasks::TaskStatus> status);
 
 }  // namespace gathering::dashboard

@@ -64,12 +64,12 @@ std::string_view Words(CheckStatus status) {
 
 }  // namespace
 
-Counts Count(db::Tx& tx) {
-  return tx.One<Counts>(sql::kHealthCounts);
+Counts Count(db::Executor& db) {
+  return db.One<Counts>(sql::kHealthCounts);
 }
 
-void Ask(db::Tx& tx) {
-  tx.Run(sql::kHealthAsk);
+void Ask(db::Executor& db) {
+  db.Run(sql::kHealthAsk);
 }
 
 Monitor::Monitor(const Clock& clock, MonitorOptions options)

@@ -60,10 +60,10 @@ struct Counts {
     visit("active_tasks", self.active_tasks);
   }
 };
-[[nodiscard]] Counts Count(db::Tx& tx);
+[[nodiscard]] Counts Count(db::Executor& db);
 
 // The least a database can be asked.
-void Ask(db::Tx& tx);
+void Ask(db::Executor& db);
 
 struct MonitorOptions {
   std::string data_dir;  // whose file system is watched; the root's when this does not exist

@@ -139,25 +139,25 @@ struct ModelChange {
 };
 
 // Sorted by provider, then by name.
-[[nodiscard]] ModelList List(db::Tx& tx, const ModelFilter& filter);
-[[nodiscard]] std::vector<DashboardModel> ListForDashboard(db::Tx& tx, const ModelFilter& filter);
+[[nodiscard]] ModelList List(db::Executor& db, const ModelFilter& filter);
+[[nodiscard]] std::vector<DashboardModel> ListForDashboard(db::Executor& db, const ModelFilter& filter);
 
 // nullopt when there is none with this id.
-[[nodiscard]] std::optional<Model> Find(db::Tx& tx, std::int64_t id);
-[[nodiscard]] std::optional<DashboardModel> FindForDashboard(db::Tx& tx, std::int64_t id);
+[[nodiscard]] std::optional<Model> Find(db::Executor& db, std::int64_t id);
+[[nodiscard]] std::optional<DashboardModel> FindForDashboard(db::Executor& db, std::int64_t id);
 
 // Throws kNotFound.
-[[nodiscard]] Model Get(db::Tx& tx, std::int64_t id);
+[[nodiscard]] Model Get(db::Executor& db, std::int64_t id);
 
 // Throws kInvalid naming provider_id when there is no such provider, kConflict when the provider has
 // a model of this name already.
-Model Create(db::Tx& tx, const NewModel& input);
+Model Create(db::Executor& db, const NewModel& input);
 
 // Throws kNotFound.  A change that changes nothing leaves updated_at alone.
-Model Change(db::Tx& tx, std::int64_t id, const ModelChange& input);
+Model Change(db::Executor& db, std::int64_t id, const ModelChange& input);
 
 // Deleting what is not there is fine.  Agents and personas that used it keep its name.
-void Delete(db::Tx& tx, std::int64_t id);
+void Delete(db::Executor& db, std::int64_t id);
 
 // The error for a body that refers to a model that does not exist; `location` is the way to the field.
 [[nodiscard]] Error NoSuchModel(std::vector<FieldStep> location, std::int64_t id);

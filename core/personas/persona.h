@@ -132,22 +132,22 @@ struct PersonaChange {
 };
 
 // In the order they were made.
-[[nodiscard]] PersonaList List(db::Tx& tx);
+[[nodiscard]] PersonaList List(db::Executor& db);
 
 // nullopt when there is none with this id.
-[[nodiscard]] std::optional<Persona> Find(db::Tx& tx, std::int64_t id);
+[[nodiscard]] std::optional<Persona> Find(db::Executor& db, std::int64_t id);
 
 // Throws kNotFound.
-[[nodiscard]] Persona Get(db::Tx& tx, std::int64_t id);
+[[nodiscard]] Persona Get(db::Executor& db, std::int64_t id);
 
 // Throws kConflict when the name is taken, kInvalid when there is no model with default_model_id.
-Persona Create(db::Tx& tx, const NewPersona& input);
+Persona Create(db::Executor& db, const NewPersona& input);
 
 // Throws kNotFound, and what Create throws.  A change that changes nothing leaves updated_at alone.
-Persona Change(db::Tx& tx, std::int64_t id, const PersonaChange& input);
+Persona Change(db::Executor& db, std::int64_t id, const PersonaChange& input);
 
 // Deleting what is not there is fine; throws kRejected for a built-in persona.  Agents made from it
 // are untouched.
-void Delete(db::Tx& tx, std::int64_t id);
+void Delete(db::Executor& db, std::int64_t id);
 
 }  // namespace gathering::personas

@@ -9,8 +9,8 @@ namespace {
 
 constexpr const char* kTaken = "Persona with this display name already exists";
 
-void RequireModel(db::Tx& tx, const std::optional<std::int64_t>& id) {
-  if (id && !models::Find(tx, *id)) throw models::NoSuchModel({"body", "default_model_id"}, *id);
+void RequireModel(db::Executor& db, const std::optional<std::int64_t>& id) {
+  if (id && !models::Find(db, *id)) throw models::NoSuchModel({"body", "default_model_id"}, *id);
 }
 
 bool ChangesNothing(const PersonaChange& input) {
@@ -21,38 +21,38 @@ bool ChangesNothing(const PersonaChange& input) {
 
 }  // namespace
 
-PersonaList List(db::Tx& tx) {
+PersonaList List(db::Executor& db) {
   PersonaList list;
-  list.personas = tx.All<Persona>(sql::kPersonaList, kListRowsMax);
+  list.personas = db.All<Persona>(sql::kPersonaList, kListRowsMax);
   list.total = static_cast<std::int64_t>(list.personas.size());
   return list;
 }
 
-std::optional<Persona> Find(db::Tx& tx, std::int64_t id) {
-  return tx.Maybe<Persona>(sql::kPersonaById, id);
+std::optional<Persona> Find(db::Executor& db, std::int64_t id) {
+  return db.Maybe<Persona>(sql::kPersonaById, id);
 }
 
-Persona Get(db::Tx& tx, std::int64_t id) {
-  if (auto persona = Find(tx, id)) return *std::move(persona);
+Persona Get(db::Executor& db, std::int64_t id) {
+  if (auto persona = Find(db, id)) return *std::move(persona);
   throw Error{Code::kNotFound, "Persona not found"};
 }
 
-Persona Create(db::Tx& tx, const NewPersona& input) {
-  RequireModel(tx, input.default_model_id);
+Persona Create(db::Executor& db, const NewPersona& input) {
+  RequireModel(db, input.default_model_id);
   auto created =
-      tx.Maybe<Persona>(sql::kPersonaCreate, input.display_name, input.role, input.base_prompt,
+      db.Maybe<Persona>(sql::kPersonaCreate, input.display_name, input.role, input.base_prompt,
                         input.full_prompt, input.traits, input.communication_style, input.specializations,
                         input.languages, input.motto, input.description, input.default_model_id);
   if (!created) throw Error{Code::kConflict, kTaken};
   return *std::move(created);
 }
 
-Persona Change(db::Tx& tx, std::int64_t id, const PersonaChange& input) {
-  if (ChangesNothing(input)) return Get(tx, id);
-  RequireModel(tx, input.default_model_id);
+Persona Change(db::Executor& db, std::int64_t id, const PersonaChange& input) {
+  if (ChangesNothing(input)) return Get(db, id);
+  RequireModel(db, input.default_model_id);
   try {
     auto changed =
-        tx.Maybe<Persona>(sql::kPersonaChange, id, input.display_name, input.role, input.base_prompt,
+        db.Maybe<Persona>(sql::kPersonaChange, id, input.display_name, input.role, input.base_prompt,
                           input.full_prompt, input.traits, input.communication_style, input.specializations,
                           input.languages, input.motto, input.description, input.default_model_id);
     if (!changed) throw Error{Code::kNotFound, "Persona not found"};
@@ -63,8 +63,8 @@ Persona Change(db::Tx& tx, std::int64_t id, const PersonaChange& input) {
   }
 }
 
-void Delete(db::Tx& tx, std::int64_t id) {
-  const auto was_builtin = tx.Maybe<bool>(sql::kPersonaDelete, id);
+void Delete(db::Executor& db, std::int64_t id) {
+  const auto was_builtin = db.Maybe<bool>(sql::kPersonaDelete, id);
   if (was_builtin && *was_builtin) throw Error{Code::kRejected, "Cannot delete builtin persona"};
 }
 

@@ -57,20 +57,20 @@ struct NewProvider {
   }
 };
 
-[[nodiscard]] ProviderList List(db::Tx& tx);
-[[nodiscard]] std::vector<DashboardProvider> ListForDashboard(db::Tx& tx);
+[[nodiscard]] ProviderList List(db::Executor& db);
+[[nodiscard]] std::vector<DashboardProvider> ListForDashboard(db::Executor& db);
 
 // nullopt when there is none with this id.
-[[nodiscard]] std::optional<Provider> Find(db::Tx& tx, std::int64_t id);
-[[nodiscard]] std::optional<DashboardProvider> FindForDashboard(db::Tx& tx, std::int64_t id);
+[[nodiscard]] std::optional<Provider> Find(db::Executor& db, std::int64_t id);
+[[nodiscard]] std::optional<DashboardProvider> FindForDashboard(db::Executor& db, std::int64_t id);
 
 // Throws kNotFound.
-[[nodiscard]] Provider Get(db::Tx& tx, std::int64_t id);
+[[nodiscard]] Provider Get(db::Executor& db, std::int64_t id);
 
 // Throws kRejected when the name is taken.
-Provider Create(db::Tx& tx, const NewProvider& input);
+Provider Create(db::Executor& db, const NewProvider& input);
 
 // Deleting what is not there is fine; throws kConflict while models belong to it.
-void Delete(db::Tx& tx, std::int64_t id);
+void Delete(db::Executor& db, std::int64_t id);
 
 }  // namespace gathering::providers

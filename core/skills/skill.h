@@ -69,7 +69,7 @@ struct SkillChange {
 
 // All four throw kNotFound when there is no such agent; Set and Add throw kRejected, naming what is
 // available, for a skill that is not in the catalogue.
-[[nodiscard]] AgentSkills Of(db::Tx& tx, std::int64_t agent_id);
+[[nodiscard]] AgentSkills Of(db::Executor& db, std::int64_t agent_id);
 
 // Repeated names count once, in their first place.
 AgentSkills Set(db::Tx& tx, std::int64_t agent_id, const std::vector<std::string>& names);

@@ -34,8 +34,8 @@ SkillChange Changed(db::Tx& tx, std::int64_t agent_id, SkillOutcome outcome, con
 
 }  // namespace
 
-AgentSkills Of(db::Tx& tx, std::int64_t agent_id) {
-  if (auto skills = tx.Maybe<AgentSkills>(sql::kAgentSkillsOf, agent_id)) return *std::move(skills);
+AgentSkills Of(db::Executor& db, std::int64_t agent_id) {
+  if (auto skills = db.Maybe<AgentSkills>(sql::kAgentSkillsOf, agent_id)) return *std::move(skills);
   throw NoSuchAgent(agent_id);
 }
 

@@ -89,8 +89,8 @@ struct TaskFilter {
   circles::Slice slice = {};
 };
 
-[[nodiscard]] TaskList List(db::Tx& tx, std::string_view circle, const TaskFilter& filter);
-[[nodiscard]] Task Get(db::Tx& tx, std::string_view circle, std::int64_t number);
+[[nodiscard]] TaskList List(db::Executor& db, std::string_view circle, const TaskFilter& filter);
+[[nodiscard]] Task Get(db::Executor& db, std::string_view circle, std::int64_t number);
 
 // Throws kRejected unless the circle runs and, if given, the assigned agent is an active member.
 // The task is routed at once (core/tasks/routing.h).

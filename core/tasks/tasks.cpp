@@ -92,11 +92,11 @@ State UnderReview(db::Tx& tx, const circles::LockedCircle& circle, std::int64_t 
 
 }  // namespace
 
-TaskList List(db::Tx& tx, std::string_view circle, const TaskFilter& filter) {
+TaskList List(db::Executor& db, std::string_view circle, const TaskFilter& filter) {
   TaskList list;
-  auto rows = tx.All<TaskRow>(sql::kTaskList, circle, filter.status, filter.slice.limit, filter.slice.offset);
+  auto rows = db.All<TaskRow>(sql::kTaskList, circle, filter.status, filter.slice.limit, filter.slice.offset);
   if (rows.empty()) {
-    list.total = tx.One<std::int64_t>(sql::kTaskCount, circles::IdOf(tx, circle), filter.status);
+    list.total = db.One<std::int64_t>(sql::kTaskCount, circles::IdOf(db, circle), filter.status);
     return list;
   }
   list.total = rows.front().total;
@@ -105,10 +105,10 @@ TaskList List(db::Tx& tx, std::string_view circle, const TaskFilter& filter) {
   return list;
 }
 
-Task Get(db::Tx& tx, std::string_view circle, std::int64_t number) {
-  auto task = tx.Maybe<Task>(sql::kTaskGet, circle, number);
+Task Get(db::Executor& db, std::string_view circle, std::int64_t number) {
+  auto task = db.Maybe<Task>(sql::kTaskGet, circle, number);
   if (task) return *std::move(task);
-  circles::IdOf(tx, circle);
+  circles::IdOf(db, circle);
   throw NotFound(number);
 }
 

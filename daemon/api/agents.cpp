@@ -51,7 +51,7 @@ struct TaskSet {
 };
 
 agents::AgentList List(Call& call) {
-  return call.Read([](db::Tx& tx) { return agents::List(tx); });
+  return agents::List(call.db());
 }
 
 Created<agents::AgentDetail> Create(Call& call, Body<agents::NewAgent> body) {
@@ -59,7 +59,7 @@ Created<agents::AgentDetail> Create(Call& call, Body<agents::NewAgent> body) {
 }
 
 agents::AgentDetail Get(Call& call, Path<AgentPath> path) {
-  return call.Read([&](db::Tx& tx) { return agents::Get(tx, path->agent_id); });
+  return agents::Get(call.db(), path->agent_id);
 }
 
 agents::AgentDetail Change(Call& call, Path<AgentPath> path, Body<agents::AgentChange> body) {
@@ -73,7 +73,7 @@ void Delete(Call& call, Path<AgentPath> path) {
 }
 
 agents::AgentReport Report(Call& call, Path<AgentPath> path) {
-  return call.Read([&](db::Tx& tx) { return agents::Report(tx, path->agent_id); });
+  return agents::Report(call.db(), path->agent_id);
 }
 
 FileTracked TrackFile(Call& call, Path<AgentPath> path, Query<agents::TrackedFile> query) {
@@ -82,17 +82,17 @@ FileTracked TrackFile(Call& call, Path<AgentPath> path, Query<agents::TrackedFil
 }
 
 TaskSet SetTask(Call& call, Path<AgentPath> path, Query<agents::CurrentTask> query) {
-  call.Write([&](db::Tx& tx) { agents::SetTask(tx, path->agent_id, query.value); });
+  agents::SetTask(call.db(), path->agent_id, query.value);
   return {.task_id = query->task_id, .title = query->title};
 }
 
 SessionCleared ClearTask(Call& call, Path<AgentPath> path) {
-  call.Write([&](db::Tx& tx) { agents::ClearTask(tx, path->agent_id); });
+  agents::ClearTask(call.db(), path->agent_id);
   return {};
 }
 
 skills::AgentSkills Skills(Call& call, Path<AgentPath> path) {
-  return call.Read([&](db::Tx& tx) { return skills::Of(tx, path->agent_id); });
+  return skills::Of(call.db(), path->agent_id);
 }
 
 skills::AgentSkills SetSkills(Call& call, Path<AgentPath> path, Body<std::vector<std::string>> body) {
@@ -108,11 +108,11 @@ skills::SkillChange RemoveSkill(Call& call, Path<AgentSkillPath> path) {
 }
 
 agents::AgentRowList ListRows(Call& call) {
-  return call.Read([](db::Tx& tx) { return agents::ListRows(tx); });
+  return agents::ListRows(call.db());
 }
 
 agents::AgentRecord GetRecord(Call& call, Path<AgentPath> path) {
-  return call.Read([&](db::Tx& tx) { return agents::GetRecord(tx, path->agent_id); });
+  return agents::GetRecord(call.db(), path->agent_id);
 }
 
 constexpr Route kRoutes[] = {

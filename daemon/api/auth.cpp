@@ -129,9 +129,9 @@ UserInfo Describe(auth::User user) {
           .created_at = built_in ? std::nullopt : std::optional{user.created_at}};
 }
 
-void Note(Call& call, db::Tx& tx, AuditKind kind, std::string_view user_id, std::string_view email,
+void Note(Call& call, db::Executor& db, AuditKind kind, std::string_view user_id, std::string_view email,
           std::string_view reason = {}) {
-  auth::Audit(tx, {.kind = kind,
+  auth::Audit(db, {.kind = kind,
                    .user_id = user_id,
                    .address = call.request().peer,
                    .request_id = call.request_id(),
@@ -141,13 +141,13 @@ void Note(Call& call, db::Tx& tx, AuditKind kind, std::string_view user_id, std:
 
 AccessToken LogIn(Call& call, std::string_view email, std::string_view password) {
   auth::Authority& authority = call.services().authority;
-  const auto account = call.Read([&](db::Tx& tx) { return auth::FindAccount(tx, email); });
+  const auto account = auth::FindAccount(call.db(), email);
   const auth::LoginCheck check = loop::RunOn(authority.hashing(), call.deadline(), [&] {
     return auth::CheckLogin(authority.passwords(), account, password);
   });
   const std::string user_id = account ? account->user.public_id : std::string{};
   if (!check.refusal.empty()) {
-    call.Write([&](db::Tx& tx) { Note(call, tx, AuditKind::kAuthFailure, user_id, email, check.refusal); });
+    Note(call, call.db(), AuditKind::kAuthFailure, user_id, email, check.refusal);
     throw Error{Code::kUnauthenticated, "Incorrect email or password", std::string{check.refusal}};
   }
   call.Write([&](db::Tx& tx) {
@@ -180,7 +180,7 @@ Created<UserInfo> Register(Call& call, Body<auth::NewUser> body) {
 
 UserInfo Me(Call& call) {
   const auth::Principal& me = call.principal();
-  auto user = call.Read([&](db::Tx& tx) { return auth::FindUser(tx, me.user_id); });
+  auto user = auth::FindUser(call.db(), me.user_id);
   if (user) return Describe(*std::move(user));
   // With authentication disabled the administrator need not exist.
   if (!call.services().authority.disabled()) throw Error{Code::kUnauthenticated, "Invalid or expired token"};
@@ -212,7 +212,7 @@ Farewell LogOut(Call& call) {
 
 RevocationStats Stats(Call& call) {
   const auto revocations =
-      call.Read([&](db::Tx& tx) { return auth::CountRevocations(tx, call.clock().WallNow()); });
+      auth::CountRevocations(call.db(), call.clock().WallNow());
   const auth::AuthorityStats answers = call.services().authority.Stats();
   const auto number = [](std::uint64_t count) { return static_cast<std::int64_t>(count); };
   return {.cache_size = number(answers.answers),

@@ -155,7 +155,7 @@ void RequireCompetencies(std::string_view origin, std::string field, const std::
 }
 
 circles::CircleList List(Call& call, Query<Slice> query) {
-  return call.Read([&](db::Tx& tx) { return circles::List(tx, query.value); });
+  return circles::List(call.db(), query.value);
 }
 
 Created<circles::CircleDetail> Create(Call& call, Body<circles::NewCircle> body) {
@@ -163,11 +163,11 @@ Created<circles::CircleDetail> Create(Call& call, Body<circles::NewCircle> body)
 }
 
 circles::CircleDetail Get(Call& call, Path<CirclePath> path) {
-  return call.Read([&](db::Tx& tx) { return circles::Get(tx, path->name); });
+  return circles::Get(call.db(), path->name);
 }
 
 void Delete(Call& call, Path<CirclePath> path) {
-  call.Write([&](db::Tx& tx) { circles::Delete(tx, path->name); });
+  circles::Delete(call.db(), path->name);
 }
 
 CircleChange Start(Call& call, Path<CirclePath> path) {
@@ -177,7 +177,7 @@ CircleChange Start(Call& call, Path<CirclePath> path) {
 }
 
 CircleChange Stop(Call& call, Path<CirclePath> path) {
-  const bool stopped = call.Write([&](db::Tx& tx) { return circles::Stop(tx, path->name); });
+  const bool stopped = circles::Stop(call.db(), path->name);
   return {stopped ? "stopped" : "already_stopped"};
 }
 
@@ -203,7 +203,7 @@ MemberChange RemoveMember(Call& call, Path<MemberPath> path) {
 
 tasks::TaskList ListTasks(Call& call, Path<CirclePath> path, Query<TaskQuery> query) {
   const tasks::TaskFilter filter{.status = query->status_filter, .slice = query->slice};
-  return call.Read([&](db::Tx& tx) { return tasks::List(tx, path->name, filter); });
+  return tasks::List(call.db(), path->name, filter);
 }
 
 Created<tasks::Task> CreateTask(Call& call, Path<CirclePath> path, Body<TaskCreate> body) {
@@ -223,7 +223,7 @@ Created<tasks::Task> CreateTask(Call& call, Path<CirclePath> path, Body<TaskCrea
 }
 
 tasks::Task GetTask(Call& call, Path<TaskPath> path) {
-  return call.Read([&](db::Tx& tx) { return tasks::Get(tx, path->name, path->task_id); });
+  return tasks::Get(call.db(), path->name, path->task_id);
 }
 
 tasks::Task SubmitTask(Call& call, Path<TaskPath> path, Body<TaskResult> body) {
@@ -253,11 +253,11 @@ TaskReviewed RejectTask(Call& call, Path<TaskPath> path, Query<RejectQuery> quer
 }
 
 circles::ConflictList Conflicts(Call& call, Path<CirclePath> path, Query<Slice> query) {
-  return call.Read([&](db::Tx& tx) { return circles::Conflicts(tx, path->name, query.value); });
+  return circles::Conflicts(call.db(), path->name, query.value);
 }
 
 circles::CircleMetrics Metrics(Call& call, Path<CirclePath> path) {
-  return call.Read([&](db::Tx& tx) { return circles::Metrics(tx, path->name); });
+  return circles::Metrics(call.db(), path->name);
 }
 
 constexpr Route kRoutes[] = {

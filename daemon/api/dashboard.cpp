@@ -197,64 +197,64 @@ DashboardConfig Configuration(Call&) {
 }
 
 DashboardAgents Agents(Call& call) {
-  auto agents = call.Read([](db::Tx& tx) { return agents::ListForDashboard(tx); });
+  auto agents = agents::ListForDashboard(call.db());
   const std::int64_t total = Count(agents);
   return {.agents = std::move(agents), .total = total};
 }
 
 DashboardAgentDetail Agent(Call& call, Path<DashboardAgentPath> path) {
-  return {.agent = call.Read([&](db::Tx& tx) { return agents::GetForDashboard(tx, path->agent_id); })};
+  return {.agent = agents::GetForDashboard(call.db(), path->agent_id)};
 }
 
 DashboardProviders Providers(Call& call) {
-  auto providers = call.Read([](db::Tx& tx) { return providers::ListForDashboard(tx); });
+  auto providers = providers::ListForDashboard(call.db());
   const std::int64_t total = Count(providers);
   return {.providers = std::move(providers), .total = total};
 }
 
 DashboardProviderDetail Provider(Call& call, Path<DashboardProviderPath> path) {
-  auto provider = call.Read([&](db::Tx& tx) { return providers::FindForDashboard(tx, path->provider_id); });
+  auto provider = providers::FindForDashboard(call.db(), path->provider_id);
   if (!provider) throw NotFound("Provider", path->provider_id);
   return {.provider = *std::move(provider)};
 }
 
 DashboardModels Models(Call& call, Query<DashboardModelQuery> query) {
   const models::ModelFilter filter{.provider_id = query->provider_id, .include_deprecated = true};
-  auto models = call.Read([&](db::Tx& tx) { return models::ListForDashboard(tx, filter); });
+  auto models = models::ListForDashboard(call.db(), filter);
   const std::int64_t total = Count(models);
   return {.models = std::move(models), .total = total, .provider_id = query->provider_id};
 }
 
 DashboardModelDetail Model(Call& call, Path<DashboardModelPath> path) {
-  auto model = call.Read([&](db::Tx& tx) { return models::FindForDashboard(tx, path->model_id); });
+  auto model = models::FindForDashboard(call.db(), path->model_id);
   if (!model) throw NotFound("Model", path->model_id);
   return {.model = *std::move(model)};
 }
 
 dashboard::DashboardStats Stats(Call& call) {
-  return call.Read([](db::Tx& tx) { return dashboard::Stats(tx); });
+  return dashboard::Stats(call.db());
 }
 
 DashboardCircles Circles(Call& call, Query<DashboardCircleQuery> query) {
-  auto circles = call.Read([&](db::Tx& tx) { return dashboard::Circles(tx, query->is_active); });
+  auto circles = dashboard::Circles(call.db(), query->is_active);
   const std::int64_t total = Count(circles);
   return {.circles = std::move(circles), .total = total};
 }
 
 DashboardCircleDetail Circle(Call& call, Path<DashboardCirclePath> path) {
-  auto circle = call.Read([&](db::Tx& tx) { return dashboard::FindCircle(tx, path->circle_id); });
+  auto circle = dashboard::FindCircle(call.db(), path->circle_id);
   if (!circle) throw NotFound("Circle", path->circle_id);
   return {.circle = *std::move(circle)};
 }
 
 DashboardMembers Members(Call& call, Path<DashboardCirclePath> path) {
-  auto members = call.Read([&](db::Tx& tx) { return dashboard::Members(tx, path->circle_id); });
+  auto members = dashboard::Members(call.db(), path->circle_id);
   const std::int64_t total = Count(members);
   return {.circle_id = path->circle_id, .members = std::move(members), .total = total};
 }
 
 DashboardTasks Tasks(Call& call, Path<DashboardCirclePath> path, Query<DashboardTaskQuery> query) {
-  auto tasks = call.Read([&](db::Tx& tx) { return dashboard::Tasks(tx, path->circle_id, query->status); });
+  auto tasks = dashboard::Tasks(call.db(), path->circle_id, query->status);
   const std::int64_t total = Count(tasks);
   return {.circle_id = path->circle_id,
           .tasks = std::move(tasks),

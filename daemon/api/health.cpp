@@ -1,6 +1,4 @@
 // /health: whether the daemon lives, can serve, and how the machine does.
-#include <algorithm>
-
 #include "core/config/config.h"
 #include "core/health/monitor.h"
 #include "daemon/api/table.h"
@@ -33,17 +31,11 @@ struct Liveness {
   static void Fields(auto& self, auto& visit) { visit("alive", self.alive, {.required = true}); }
 };
 
-Clock::Steady QuestionDeadline(Call& call) {
-  return std::min(call.deadline(), call.clock().Now() + health::kQuestionMax);
-}
-
-// Runs `work` in a reading transaction of at most kQuestionMax; false when the database is away.
+// Runs `work` on the database for at most kQuestionMax; false when the database is away.
 template <class F>
 bool Asked(Call& call, F&& work) {
-  Services& services = call.services();
-  const auto deadline = QuestionDeadline(call);
   try {
-    loop::RunOn(services.db_workers, deadline, [&] { services.db.Run(db::Mode::kRead, work, deadline); });
+    work(call.db(call.clock().Now() + health::kQuestionMax));
     return true;
   } catch (const Error& error) {
     if (error.code != Code::kUnavailable && error.code != Code::kTimeout) throw;
@@ -54,7 +46,7 @@ bool Asked(Call& call, F&& work) {
 bool DatabaseAnswers(Call& call) {
   health::Monitor& monitor = call.services().health;
   if (const auto known = monitor.DatabaseKnown()) return *known;
-  const bool answers = Asked(call, [](db::Tx& tx) { health::Ask(tx); });
+  const bool answers = Asked(call, [](db::Executor& db) { health::Ask(db); });
   monitor.DatabaseAnswered(answers);
   return answers;
 }
@@ -66,7 +58,7 @@ health::SystemMetrics ReadSystem(Call& call) {
 
 Health Get(Call& call) {
   health::Counts counts;
-  const bool known = Asked(call, [&](db::Tx& tx) { counts = health::Count(tx); });
+  const bool known = Asked(call, [&](db::Executor& db) { counts = health::Count(db); });
   return {.status = known ? "healthy" : "unhealthy",
           .version = GATHERING_VERSION,
           .uptime_seconds = call.services().health.UptimeSeconds(),

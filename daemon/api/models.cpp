@@ -13,23 +13,23 @@ struct ModelPath {
 };
 
 models::ModelList List(Call& call, Query<models::ModelFilter> query) {
-  return call.Read([&](db::Tx& tx) { return models::List(tx, query.value); });
+  return models::List(call.db(), query.value);
 }
 
 Created<models::Model> Create(Call& call, Body<models::NewModel> body) {
-  return {call.Write([&](db::Tx& tx) { return models::Create(tx, body.value); })};
+  return {models::Create(call.db(), body.value)};
 }
 
 models::Model Get(Call& call, Path<ModelPath> path) {
-  return call.Read([&](db::Tx& tx) { return models::Get(tx, path->model_id); });
+  return models::Get(call.db(), path->model_id);
 }
 
 models::Model Change(Call& call, Path<ModelPath> path, Body<models::ModelChange> body) {
-  return call.Write([&](db::Tx& tx) { return models::Change(tx, path->model_id, body.value); });
+  return models::Change(call.db(), path->model_id, body.value);
 }
 
 void Delete(Call& call, Path<ModelPath> path) {
-  call.Write([&](db::Tx& tx) { models::Delete(tx, path->model_id); });
+  models::Delete(call.db(), path->model_id);
 }
 
 constexpr Route kRoutes[] = {

@@ -13,23 +13,23 @@ struct PersonaPath {
 };
 
 personas::PersonaList List(Call& call) {
-  return call.Read([](db::Tx& tx) { return personas::List(tx); });
+  return personas::List(call.db());
 }
 
 Created<personas::Persona> Create(Call& call, Body<personas::NewPersona> body) {
-  return {call.Write([&](db::Tx& tx) { return personas::Create(tx, body.value); })};
+  return {personas::Create(call.db(), body.value)};
 }
 
 personas::Persona Get(Call& call, Path<PersonaPath> path) {
-  return call.Read([&](db::Tx& tx) { return personas::Get(tx, path->persona_id); });
+  return personas::Get(call.db(), path->persona_id);
 }
 
 personas::Persona Change(Call& call, Path<PersonaPath> path, Body<personas::PersonaChange> body) {
-  return call.Write([&](db::Tx& tx) { return personas::Change(tx, path->persona_id, body.value); });
+  return personas::Change(call.db(), path->persona_id, body.value);
 }
 
 void Delete(Call& call, Path<PersonaPath> path) {
-  call.Write([&](db::Tx& tx) { personas::Delete(tx, path->persona_id); });
+  personas::Delete(call.db(), path->persona_id);
 }
 
 constexpr Route kRoutes[] = {

@@ -13,19 +13,19 @@ struct ProviderPath {
 };
 
 providers::ProviderList List(Call& call) {
-  return call.Read([](db::Tx& tx) { return providers::List(tx); });
+  return providers::List(call.db());
 }
 
 Created<providers::Provider> Create(Call& call, Body<providers::NewProvider> body) {
-  return {call.Write([&](db::Tx& tx) { return providers::Create(tx, body.value); })};
+  return {providers::Create(call.db(), body.value)};
 }
 
 providers::Provider Get(Call& call, Path<ProviderPath> path) {
-  return call.Read([&](db::Tx& tx) { return providers::Get(tx, path->provider_id); });
+  return providers::Get(call.db(), path->provider_id);
 }
 
 void Delete(Call& call, Path<ProviderPath> path) {
-  call.Write([&](db::Tx& tx) { providers::Delete(tx, path->provider_id); });
+  providers::Delete(call.db(), path->provider_id);
 }
 
 constexpr Route kRoutes[] = {

@@ -112,9 +112,7 @@ void Api::AnswerUnrouted(const Request& request, const Match& match, Response& r
 
 void Api::Authorise(const Request& request, Authority needed, Call& call) const {
   if (needed == Authority::kPublic) return;
-  auth::Principal principal = services_.authority.Authenticate(
-      request.Find("Authorization"),
-      [&](const std::function<void(db::Tx&)>& work) { call.Read([&](db::Tx& tx) { work(tx); }); });
+  auth::Principal principal = services_.authority.Authenticate(request.Find("Authorization"), call.db());
   const bool is_admin = principal.role == auth::Role::kAdmin;
   call.set_principal(std::move(principal));
   if (needed == Authority::kAdmin && !is_admin) throw Error{Code::kForbidden, "Admin access required"};

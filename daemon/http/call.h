@@ -1,5 +1,7 @@
 #pragma once
 // One request on its way through a handler: who asks, and the way to the database.
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -8,9 +10,10 @@
 #include "core/auth/principal.h"
 #include "core/base/clock.h"
 #include "core/base/worker_pool.h"
+#include "core/db/executor.h"
 #include "core/db/pool.h"
+#include "daemon/db/database.h"
 #include "daemon/http/message.h"
-#include "daemon/loop/fiber.h"
 
 namespace gathering {
 struct Config;
@@ -31,8 +34,7 @@ class Lifecycle;
 struct Services {
   const Config& config;
   const Clock& clock;
-  db::Pool& db;
-  WorkerPool& db_workers;    // runs transactions; as many threads as the pool has connections
+  Database& database;
   WorkerPool& file_workers;  // runs what reads files or /proc
   auth::Authority& authority;
   const Lifecycle& lifecycle;
@@ -40,10 +42,12 @@ struct Services {
   health::Monitor& health;
 };
 
-class Call {
+class Call final : private db::Executor {
  public:
   Call(Services& services, const Request& request, const Context& context, std::string_view request_id)
       : services_(services), request_(request), deadline_(context.deadline), request_id_(request_id) {}
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
 
   [[nodiscard]] const Request& request() const { return request_; }
   [[nodiscard]] std::string_view request_id() const { return request_id_; }
@@ -56,27 +60,48 @@ class Call {
   void set_principal(auth::Principal principal) { principal_ = std::move(principal); }
   [[nodiscard]] bool has_principal() const { return principal_.has_value(); }
 
-  // One transaction, run beside the loop while this request's fiber sleeps.
-  template <class F>
-  auto Read(F&& work) {
-    return InTransaction(db::Mode::kRead, std::forward<F>(work));
-  }
-  template <class F>
-  auto Write(F&& work) {
-    return InTransaction(db::Mode::kWrite, std::forward<F>(work));
+  // For statements that stand alone, one after the other while this request's fiber sleeps.
+  [[nodiscard]] db::Executor& db() { return *this; }
+  // The same with less time than the request has.
+  [[nodiscard]] db::Executor& db(Clock::Steady deadline) {
+    deadline_ = std::min(deadline_, deadline);
+    return *this;
   }
 
- private:
+  // Statements that hold together: one transaction, run beside the loop while this request's fiber sleeps.
   template <class F>
-  auto InTransaction(db::Mode mode, F&& work) {
-    return loop::RunOn(services_.db_workers, deadline_,
-                       [&] { return services_.db.Run(mode, std::forward<F>(work), deadline_); });
+  auto Write(F&& work) {
+    return services_.database.Transact(
+        db::Mode::kWrite,
+        [&](db::Tx& tx) {
+          const Tally tally{tx, statements_};
+          return work(tx);
+        },
+        deadline_);
+  }
+
+  // How many statements this request has run so far.
+  [[nodiscard]] std::uint32_t statements() const { return statements_; }
+
+ private:
+  // Adds what a transaction ran, however it ends.
+  struct Tally {
+    db::Tx& tx;
+    std::uint32_t& statements;
+    Tally(db::Tx& t, std::uint32_t& s) : tx(t), statements(s) {}
+    ~Tally() { statements += tx.statements(); }
+  };
+
+  db::Rows Execute(const db::Query& query, const db::Params& params) override {
+    ++statements_;
+    return services_.database.Execute(query, params, deadline_);
   }
 
   Services& services_;
   const Request& request_;
   Clock::Steady deadline_;
   std::string_view request_id_;
+  std::uint32_t statements_ = 0;
   std::optional<auth::Principal> principal_;
 };
 

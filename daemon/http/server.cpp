@@ -43,8 +43,9 @@ std::uint64_t Descriptors() {
 
 class Server::Impl {
  public:
-  Impl(HttpConfig config, const Clock& clock, Handler handler, Refusal refusal)
-      : front_{.config = std::move(config),
+  Impl(HttpConfig config, const Clock& clock, Handler handler, Refusal refusal,
+       std::function<void(loop::Loop&)> on_loop)
+      : on_loop_(std::move(on_loop)), front_{.config = std::move(config),
                .clock = clock,
                .handler = std::move(handler),
                .refusal = std::move(refusal)} {
@@ -68,6 +69,7 @@ class Server::Impl {
   void Notify();
   [[nodiscard]] bool Empty() const { return front_.connections_open == 0 && front_.connections_refused == 0; }
 
+  const std::function<void(loop::Loop&)> on_loop_;
   Front front_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // on lane 0
@@ -103,7 +105,10 @@ void Server::Impl::Start() {
     throw;
   }
   listeners_closed_ = false;
-  for (const auto& lane : lanes_) lane->loop().Start();
+  for (const auto& lane : lanes_) {
+    if (on_loop_) lane->loop().Post([this, &loop = lane->loop()] { on_loop_(loop); });
+    lane->loop().Start();
+  }
   lanes_.front()->loop().Post([this] {
     for (const auto& listener : listeners_) listener->Begin();
   });
@@ -236,8 +241,10 @@ ServerStats Server::Impl::Stats() const {
   return stats;
 }
 
-Server::Server(HttpConfig config, const Clock& clock, Handler handler, Refusal refusal)
-    : impl_(std::make_unique<Impl>(std::move(config), clock, std::move(handler), std::move(refusal))) {}
+Server::Server(HttpConfig config, const Clock& clock, Handler handler, Refusal refusal,
+               std::function<void(loop::Loop&)> on_loop)
+    : impl_(std::make_unique<Impl>(std::move(config), clock, std::move(handler), std::move(refusal),
+                                   std::move(on_loop))) {}
 
 Server::~Server() = default;
 

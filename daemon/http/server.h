@@ -18,6 +18,10 @@
 #include "core/config/config.h"
 #include "daemon/http/message.h"
 
+namespace gathering::loop {
+class Loop;
+}
+
 namespace gathering::http {
 
 // Called on a fiber; must not block its thread (daemon/loop/fiber.h); may throw (answered with 500).
@@ -42,7 +46,9 @@ struct ServerStats {
 
 class Server {
  public:
-  Server(HttpConfig config, const Clock& clock, Handler handler, Refusal refusal);
+  // `on_loop` is called once on each loop's thread, before its first request.
+  Server(HttpConfig config, const Clock& clock, Handler handler, Refusal refusal,
+         std::function<void(loop::Loop&)> on_loop = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

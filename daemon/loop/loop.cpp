@@ -92,6 +92,17 @@ bool Loop::Watch(int descriptor, std::uint32_t events, Watcher& watcher) {
   return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) == 0;
 }
 
+bool Loop::Rewatch(int descriptor, std::uint32_t events, Watcher& watcher) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &watcher;
+  return ::epoll_ctl(epoll_, EPOLL_CTL_MOD, descriptor, &event) == 0;
+}
+
+void Loop::AtTurnEnd(TurnEnd& what) {
+  if (!std::exchange(what.listed_, true)) turn_end_.push_back(&what);
+}
+
 void Loop::Unwatch(int descriptor) {
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, descriptor, nullptr);
 }
@@ -121,6 +132,7 @@ void Loop::Run() {
     pthread_setaffinity_np(pthread_self(), sizeof cpus, &cpus);
   }
   while (!stopping_ || fibers_.active() > 0) Turn();
+  for (const auto& last : at_exit_) last();
   inbox_->RunAll();
   again_.clear();
   retired_.clear();
@@ -129,7 +141,7 @@ void Loop::Run() {
 
 void Loop::Turn() {
   epoll_event events[kEventsPerTurn];
-  const int patience = again_.empty() && inbox_->FallAsleep() ? Patience() : 0;
+  const int patience = again_.empty() && turn_end_.empty() && inbox_->FallAsleep() ? Patience() : 0;
   const int count = ::epoll_wait(epoll_, events, kEventsPerTurn, patience);
   inbox_->WakeUp();
   now_ = clock_.Now();
@@ -148,6 +160,12 @@ void Loop::Turn() {
     watcher->OnEvents(0);
   }
   again_now_.clear();
+  turn_end_now_.swap(turn_end_);
+  for (TurnEnd* what : turn_end_now_) {
+    what->listed_ = false;
+    what->OnTurnEnd();
+  }
+  turn_end_now_.clear();
   retired_.clear();
 }
 

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "core/base/clock.h"
@@ -29,6 +30,19 @@ class Watcher {
  private:
   friend class Loop;
   bool again_ = false;
+};
+
+// Something to do once at the end of a turn, after everything else in it.
+class TurnEnd {
+ public:
+  virtual void OnTurnEnd() = 0;  // must not throw
+
+ protected:
+  ~TurnEnd() = default;
+
+ private:
+  friend class Loop;
+  bool listed_ = false;
 };
 
 // A slice of a fiber longer than this is a stall: something in it blocked or computed for too long.
@@ -71,10 +85,18 @@ class Loop {
 
   // False when the kernel refuses.
   [[nodiscard]] bool Watch(int descriptor, std::uint32_t events, Watcher& watcher);
+  [[nodiscard]] bool Rewatch(int descriptor, std::uint32_t events, Watcher& watcher);
   void Unwatch(int descriptor);
 
   // Calls OnEvents(0) in the next turn, after everybody else had a chance.
   void Again(Watcher& watcher);
+
+  // Calls OnTurnEnd at the end of this turn; asked for during that, at the end of the next.  Whoever asked
+  // lives until then.
+  void AtTurnEnd(TurnEnd& what);
+
+  // Runs `last` when the loop ends, after its last fiber.
+  void AtExit(std::function<void()> last) { at_exit_.push_back(std::move(last)); }
 
   // Destroys a watcher at the end of the turn.
   void Retire(std::unique_ptr<Watcher> watcher);
@@ -96,6 +118,9 @@ class Loop {
   Fibers fibers_;
   std::vector<Watcher*> again_;
   std::vector<Watcher*> again_now_;
+  std::vector<TurnEnd*> turn_end_;
+  std::vector<TurnEnd*> turn_end_now_;
+  std::vector<std::function<void()>> at_exit_;
   std::vector<std::unique_ptr<Watcher>> retired_;
   std::jthread thread_;
 };

@@ -4,6 +4,7 @@
 #include <crypt.h>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include "core/auth/authority.h"
@@ -13,6 +14,7 @@
 #include "core/base/error.h"
 #include "core/db/connection.h"
 #include "core/db/pool.h"
+#include "tests/support/executor.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/postgres.h"
 
@@ -51,10 +53,12 @@ class Fixture {
     });
   }
   Principal Enter(Authority& authority, const std::string& token) {
-    return authority.Authenticate("Bearer " + token, [&](const std::function<void(db::Tx&)>& work) {
+    test::PoolExecutor pool{pool_};
+    test::ScriptedExecutor counted{[&](const db::Query& query, const db::Params& params) {
       ++questions;
-      pool_.Read(work);
-    });
+      return pool.Execute(query, params);
+    }};
+    return authority.Authenticate("Bearer " + token, counted);
   }
   bool Enters(Authority& authority, const std::string& token) {
     try {
@@ -187,12 +191,13 @@ TEST_CASE_METHOD(Fixture, "an answer from before a logout that arrives after it 
   const User alice = Add("a@example.com");
   const Token token = one.Issue(alice);
   // The question is answered, then the logout happens, then the answer is remembered.
-  const Principal late =
-      one.Authenticate("Bearer " + token.text, [&](const std::function<void(db::Tx&)>& work) {
-        Read([&](db::Tx& tx) { work(tx); });
-        RevokeToken(token.text, alice);
-        one.Revoked(token.text);
-      });
+  test::ScriptedExecutor slow{[&](const db::Query& query, const db::Params& params) {
+    db::Rows answer = Read([&](db::Tx& tx) { return tx.Execute(query, params); });
+    RevokeToken(token.text, alice);
+    one.Revoked(token.text);
+    return answer;
+  }};
+  const Principal late = one.Authenticate("Bearer " + token.text, slow);
   CHECK(late.user_id == alice.public_id);
   CHECK_FALSE(Enters(one, token.text));
 }
@@ -203,7 +208,8 @@ TEST_CASE_METHOD(Fixture, "a revoked token stays revoked when the memory of it w
   REQUIRE(RevokeToken(revoked.text, alice));
   CHECK_FALSE(Enters(one, revoked.text));
   // Twice as many other tokens as are remembered; that they do not hold either is all that is remembered.
-  const Authority::RunRead nobody = [](const std::function<void(db::Tx&)>&) {};
+  test::ScriptedExecutor nobody{
+      [](const db::Query&, const db::Params&) { return db::Rows{std::make_unique<test::NoRows>()}; }};
   for (std::uint32_t i = 0; i < 2 * kAnswersMax; ++i) {
     CHECK_THROWS_AS(one.Authenticate("Bearer " + one.Issue(alice).text, nobody), Error);
   }
@@ -233,9 +239,9 @@ TEST_CASE_METHOD(Fixture, "who is deactivated or removed is out within a second"
 
 TEST_CASE_METHOD(Fixture, "without a database and without a fresh answer nobody gets in") {
   const Token token = one.Issue(Add("a@example.com"));
-  const Authority::RunRead away = [](const std::function<void(db::Tx&)>&) {
+  test::ScriptedExecutor away{[](const db::Query&, const db::Params&) -> db::Rows {
     throw Unavailable("the database is away", 1s);
-  };
+  }};
   const auto code = [&] {
     try {
       static_cast<void>(one.Authenticate("Bearer " + token.text, away));
@@ -255,9 +261,9 @@ TEST_CASE_METHOD(Fixture, "with authentication disabled everybody is the adminis
   AuthConfig config = Config();
   config.disabled = true;
   Authority open{config, clock};
-  const Authority::RunRead never = [](const std::function<void(db::Tx&)>&) {
-    FAIL("the database was asked");
-  };
+  test::ScriptedExecutor never{[](const db::Query&, const db::Params&) -> db::Rows {
+    throw std::logic_error{"the database was asked"};
+  }};
   for (const auto& header :
        {std::optional<std::string_view>{}, std::optional<std::string_view>{"Bearer x"}}) {
     const Principal principal = open.Authenticate(header, never);

@@ -146,11 +146,11 @@ class Bench {
   const Config config_;
   test::ManualClock clock_;
   Lifecycle lifecycle_{clock_};
-  db::Pool pool_{config_.database.pool, clock_};
+  Database database_{config_.database, clock_};
   WorkerPool workers_{{.name = "test"}};
   auth::Authority authority_{config_.auth, clock_};
   health::Monitor health_{clock_, {}};
-  Services services_{config_, clock_, pool_, workers_, workers_, authority_, lifecycle_, api_, health_};
+  Services services_{config_, clock_, database_, workers_, authority_, lifecycle_, api_, health_};
   Api api_{kTables, services_};
 };
 

@@ -86,11 +86,14 @@ consteval std::size_t CountMembers() {
 }  // namespace
 
 TEST_CASE("every member of the configuration has exactly one key", "[config]") {
-  constexpr std::size_t kNested = 6;  // http, limits, database, pool, auth, log
+  constexpr std::size_t kNested = 8;  // http, limits, database, pool, pipeline, lane, auth, log
+  // traffic, in_flight_bytes_max, statement_timeout and lifetime_max of a lane
+  constexpr std::size_t kDerived = 4;
   constexpr std::size_t kMembers = CountMembers<Config>() + CountMembers<HttpConfig>() +
                                    CountMembers<HttpLimits>() + CountMembers<DatabaseConfig>() +
-                                   CountMembers<db::PoolOptions>() + CountMembers<AuthConfig>() +
-                                   CountMembers<LogConfig>() - kNested;
+                                   CountMembers<db::PoolOptions>() + CountMembers<PipelineConfig>() +
+                                   CountMembers<db::PipelineOptions>() + CountMembers<AuthConfig>() +
+                                   CountMembers<LogConfig>() - kNested - kDerived;
   static_assert(CountMembers<LogConfig>() == 3);
   CHECK(config::Keys().size() == kMembers);
 

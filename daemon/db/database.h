@@ -1,0 +1,86 @@
+#pragma once
+// The daemon's way to PostgreSQL.
+//
+// A quick statement that stands alone rides a pipeline of the loop it comes from, reads and writes
+// on connections of their own, so that a write waiting for a lock holds no read up.  Everything else
+// (several statements that hold together, statements slow by nature, and those that turned out too
+// slow for a pipeline) runs in a transaction of the pool, on a worker thread, while the fiber
+// sleeps.  Either way the caller's deadline bounds it and every bound that is full answers
+// kUnavailable at once.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/base/guarded.h"
+#include "core/base/worker_pool.h"
+#include "core/config/config.h"
+#include "core/db/pool.h"
+#include "core/db/statistics.h"
+#include "daemon/db/connector.h"
+#include "daemon/db/pipeline_lane.h"
+#include "daemon/loop/fiber.h"
+
+namespace gathering {
+
+// One pipeline as an operator sees it.
+struct LaneStats {
+  std::uint32_t loop = 0;
+  db::Traffic traffic = db::Traffic::kReads;
+  db::PipelineStats pipeline;
+};
+
+struct DatabaseStats {
+  db::PoolStats pool;
+  WorkerPoolStats workers;
+  std::vector<LaneStats> lanes;
+  std::vector<db::QueryCost> queries;
+};
+
+class Database {
+ public:
+  Database(const DatabaseConfig& config, const Clock& clock);
+  ~Database();  // the loops have ended
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  // Gives a loop its pipelines, until it ends.  On its thread, before its first statement.
+  void Attach(loop::Loop& loop);
+
+  // One statement by itself, while the calling fiber sleeps; off a fiber it blocks.  Throws as
+  // db::Executor::Execute does.
+  [[nodiscard]] db::Rows Execute(const db::Query& query, const db::Params& params, Clock::Steady deadline);
+
+  // `work(db::Tx&)` in a transaction, as db::Pool::Run, while the calling fiber sleeps.
+  template <class F>
+  auto Transact(db::Mode mode, F&& work, Clock::Steady deadline) {
+    return loop::RunOn(workers_, deadline, [&] { return pool_.Run(mode, std::forward<F>(work), deadline); });
+  }
+
+  [[nodiscard]] db::Pool& pool() { return pool_; }
+
+  // From any thread.
+  [[nodiscard]] DatabaseStats Stats() const;
+
+ private:
+  struct LoopLanes;
+
+  [[nodiscard]] std::optional<db::Rows> OnLane(const db::Query& query, const db::Params& params,
+                                               Clock::Steady deadline);
+  void CancelOne(int backend, std::chrono::milliseconds at_least);
+
+  static thread_local LoopLanes* here_;  // of this thread's loop
+
+  const DatabaseConfig& config_;
+  const Clock& clock_;
+  db::QueryStatistics statistics_;
+  db::Pool pool_;
+  WorkerPool workers_;
+  Connector connector_;
+  const CancelBackend cancel_;
+  Guarded<std::vector<std::unique_ptr<LoopLanes>>> loops_;
+};
+
+}  // namespace gathering
