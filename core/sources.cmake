@@ -55,6 +55,7 @@ set(GATHERING_MIGRATIONS
   core/db/migrations/0001_identity.sql
   core/db/migrations/0002_catalog.sql
   core/db/migrations/0003_circles.sql
+  core/db/migrations/0004_counts.sql
 )
 # Named statements.
 set(GATHERING_SQL

@@ -236,9 +236,9 @@ struct AgentSession {
 };
 
 struct AgentDetail : Agent {
-  schema::Json<AgentPersona> persona;
-  schema::Json<AgentConfig> config;
-  schema::Json<AgentSession> session;
+  AgentPersona persona;
+  AgentConfig config;
+  AgentSession session;
   std::vector<std::string> skills;
   std::int64_t tools_count = 0;
 
@@ -291,7 +291,7 @@ struct AgentReport {
   std::string provider;
   std::string model;
   bool is_processing = false;
-  schema::Json<SessionReport> session;
+  SessionReport session;
   std::vector<std::string> skills;
   std::int64_t tools_count = 0;
   std::optional<std::string> project;

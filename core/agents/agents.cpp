@@ -1,5 +1,6 @@
 #include "core/agents/agent.h"
 
+#include <charconv>
 #include <type_traits>
 #include <utility>
 
@@ -36,6 +37,166 @@ struct Lock {
     visit("persona_id", self.persona_id);
   }
 };
+
+// An agent as stored, with its skills ("github 12": name and number of tools) and files.
+struct WholeAgent {
+  std::int64_t id = 0;
+  std::string name;
+  std::string role;
+  std::string provider_name;
+  std::string model_name;
+  AgentStatus status = AgentStatus::kIdle;
+  std::vector<std::string> competencies;
+  std::vector<std::string> specializations;
+  std::vector<std::string> can_review;
+  std::optional<std::int64_t> current_task_id;
+  std::optional<std::string> current_task_title;
+  std::optional<std::string> current_task_progress;
+  Timestamp created_at;
+  std::optional<Timestamp> last_active_at;
+  Timestamp now;
+  std::vector<std::string> traits;
+  std::string communication_style;
+  std::vector<std::string> languages;
+  std::optional<std::string> base_prompt;
+  std::optional<std::string> motto;
+  std::int64_t max_tokens = 0;
+  double temperature = 0;
+  std::optional<std::int64_t> model_id;
+  std::optional<std::int64_t> persona_id;
+  std::vector<std::string> pending_actions;
+  std::vector<std::string> working_files;
+  std::vector<std::string> skills;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("id", self.id);
+    visit("name", self.name);
+    visit("role", self.role);
+    visit("provider_name", self.provider_name);
+    visit("model_name", self.model_name);
+    visit("status", self.status);
+    visit("competencies", self.competencies);
+    visit("specializations", self.specializations);
+    visit("can_review", self.can_review);
+    visit("current_task_id", self.current_task_id);
+    visit("current_task_title", self.current_task_title);
+    visit("current_task_progress", self.current_task_progress);
+    visit("created_at", self.created_at);
+    visit("last_active_at", self.last_active_at);
+    visit("now", self.now);
+    visit("traits", self.traits);
+    visit("communication_style", self.communication_style);
+    visit("languages", self.languages);
+    visit("base_prompt", self.base_prompt);
+    visit("motto", self.motto);
+    visit("max_tokens", self.max_tokens);
+    visit("temperature", self.temperature);
+    visit("model_id", self.model_id);
+    visit("persona_id", self.persona_id);
+    visit("pending_actions", self.pending_actions);
+    visit("working_files", self.working_files);
+    visit("skills", self.skills);
+  }
+  [[nodiscard]] Timestamp last_activity() const { return last_active_at.value_or(created_at); }
+};
+
+// How long ago, as the dashboard's users read it.
+std::string TimeSince(std::int64_t seconds) {
+  constexpr std::int64_t kMinute = 60;
+  constexpr std::int64_t kHour = 60 * kMinute;
+  constexpr std::int64_t kDay = 24 * kHour;
+  if (seconds < kMinute) return "quelques secondes";
+  if (seconds < 2 * kMinute) return "1 minute";
+  if (seconds < kHour) return std::to_string(seconds / kMinute) + " minutes";
+  if (seconds < 2 * kHour) return "1 heure";
+  if (seconds < kDay) return std::to_string(seconds / kHour) + " heures";
+  if (seconds < 2 * kDay) return "1 jour";
+  return std::to_string(seconds / kDay) + " jours";
+}
+
+// Fills what sessions and reports of sessions have in common.
+template <class Session>
+Session Judge(WholeAgent& agent) {
+  constexpr std::int64_t kActiveSeconds = 3'600;
+  const std::int64_t seconds = (agent.now.micros - agent.last_activity().micros) / 1'000'000;
+  const bool idle = seconds >= kActiveSeconds;
+  Session session;
+  session.status = idle ? SessionStatus::kIdle : SessionStatus::kActive;
+  session.needs_resume = idle && (agent.current_task_id || !agent.pending_actions.empty());
+  session.time_since = TimeSince(seconds);
+  session.working_files = std::move(agent.working_files);
+  session.pending_actions = std::move(agent.pending_actions);
+  return session;
+}
+
+// Names into `skills`; the sum of their tools comes back.
+std::int64_t TakeSkills(WholeAgent& agent, std::vector<std::string>& skills) {
+  std::int64_t tools = 0;
+  for (std::string& skill : agent.skills) {
+    const std::size_t space = skill.find(' ');
+    std::int64_t count = 0;
+    std::from_chars(skill.data() + space + 1, skill.data() + skill.size(), count);
+    tools += count;
+    skill.resize(space);
+  }
+  skills = std::move(agent.skills);
+  return tools;
+}
+
+AgentDetail ToDetail(WholeAgent agent) {
+  const std::vector<std::string>& competencies =
+      agent.competencies.empty() ? agent.specializations : agent.competencies;
+  AgentDetail detail;
+  detail.session = Judge<AgentSession>(agent);
+  detail.tools_count = TakeSkills(agent, detail.skills);
+  detail.id = agent.id;
+  detail.status = agent.status;
+  detail.current_task = std::move(agent.current_task_title).value_or("");
+  detail.created_at = agent.created_at;
+  detail.last_activity = agent.last_activity();
+  detail.config = {.provider = agent.provider_name,
+                   .model = agent.model_name,
+                   .max_tokens = agent.max_tokens,
+                   .temperature = agent.temperature,
+                   .competencies = competencies,
+                   .can_review = agent.can_review,
+                   .model_id = agent.model_id,
+                   .persona_id = agent.persona_id};
+  detail.competencies = competencies;
+  detail.can_review = std::move(agent.can_review);
+  detail.provider = std::move(agent.provider_name);
+  detail.model = std::move(agent.model_name);
+  detail.persona = {.name = agent.name,
+                    .role = agent.role,
+                    .traits = std::move(agent.traits),
+                    .communication_style = std::move(agent.communication_style),
+                    .specializations = std::move(agent.specializations),
+                    .languages = std::move(agent.languages),
+                    .base_prompt = std::move(agent.base_prompt),
+                    .motto = std::move(agent.motto)};
+  detail.name = std::move(agent.name);
+  detail.role = std::move(agent.role);
+  return detail;
+}
+
+AgentReport ToReport(WholeAgent agent) {
+  AgentReport report;
+  report.session = Judge<SessionReport>(agent);
+  report.session.last_activity = {agent.last_activity().micros};
+  if (agent.current_task_id) {
+    report.session.current_task = {.id = *agent.current_task_id,
+                                   .title = std::move(agent.current_task_title).value_or(""),
+                                   .progress = std::move(agent.current_task_progress).value_or("")};
+  }
+  report.tools_count = TakeSkills(agent, report.skills);
+  report.agent_id = agent.id;
+  report.name = std::move(agent.name);
+  report.role = std::move(agent.role);
+  report.provider = std::move(agent.provider_name);
+  report.model = std::move(agent.model_name);
+  report.is_processing = agent.status == AgentStatus::kBusy;
+  return report;
+}
 
 // Writes the fields that were given, so that an error can show what came in.
 class GivenWriter {
@@ -150,7 +311,7 @@ std::vector<DashboardAgent> ListForDashboard(db::Executor& db) {
 }
 
 AgentDetail Get(db::Executor& db, std::int64_t id) {
-  if (auto agent = db.Maybe<AgentDetail>(sql::kAgentById, id)) return *std::move(agent);
+  if (auto agent = db.Maybe<WholeAgent>(sql::kAgentWhole, id)) return ToDetail(*std::move(agent));
   throw NoSuchAgent(id);
 }
 
@@ -165,7 +326,7 @@ DashboardAgentRecord GetForDashboard(db::Executor& db, std::int64_t id) {
 }
 
 AgentReport Report(db::Executor& db, std::int64_t id) {
-  if (auto report = db.Maybe<AgentReport>(sql::kAgentReport, id)) return *std::move(report);
+  if (auto agent = db.Maybe<WholeAgent>(sql::kAgentWhole, id)) return ToReport(*std::move(agent));
   throw NoSuchAgent(id);
 }
 

@@ -7,53 +7,19 @@ FROM agents a
 ORDER BY a.id
 LIMIT $1;
 
--- name: agent_by_id
-SELECT a.id, a.name, a.role, a.provider_name AS provider, a.model_name AS model, a.status, c.competencies,
-       a.can_review, coalesce(a.current_task_title, '') AS current_task, a.created_at, s.last_activity,
-       json_build_object('name', a.name, 'role', a.role, 'traits', a.traits,
-                         'communication_style', a.communication_style, 'specializations', a.specializations,
-                         'languages', a.languages, 'base_prompt', a.base_prompt, 'motto', a.motto) AS persona,
-       json_build_object('provider', a.provider_name, 'model', a.model_name, 'max_tokens', a.max_tokens,
-                         'temperature', a.temperature, 'competencies', c.competencies,
-                         'can_review', a.can_review, 'model_id', a.model_id,
-                         'persona_id', a.persona_id) AS config,
-       json_build_object('status', s.status, 'working_files', s.working_files,
-                         'pending_actions', s.pending_actions, 'message_count', 0,
-                         'needs_resume', s.needs_resume, 'time_since', s.time_since) AS session,
-       k.skills, k.tools_count
+-- name: agent_whole
+-- Plain columns: what follows from them is worked out by the program, where it costs a tenth.
+SELECT a.id, a.name, a.role, a.provider_name, a.model_name, a.status, a.competencies, a.specializations,
+       a.can_review, a.current_task_id, a.current_task_title, a.current_task_progress, a.created_at,
+       a.last_active_at, now() AS now, a.traits, a.communication_style, a.languages, a.base_prompt, a.motto,
+       a.max_tokens, a.temperature, a.model_id, a.persona_id, a.pending_actions,
+       ARRAY(SELECT f.path FROM agent_working_files f WHERE f.agent_id = a.id
+             ORDER BY f.touched_at, f.path) AS working_files,
+       ARRAY(SELECT x.name || ' ' || x.tools_count
+             FROM agent_skills g JOIN skills x ON x.id = g.skill_id AND x.is_enabled
+             WHERE g.agent_id = a.id
+             ORDER BY g.position) AS skills
 FROM agents a
-JOIN agent_sessions s ON s.agent_id = a.id
-CROSS JOIN LATERAL (
-  SELECT CASE WHEN a.competencies = '{}' THEN a.specializations ELSE a.competencies END AS competencies
-) c
-CROSS JOIN LATERAL (
-  SELECT coalesce(array_agg(x.name ORDER BY g.position), '{}') AS skills,
-         coalesce(sum(x.tools_count), 0) AS tools_count
-  FROM agent_skills g
-  JOIN skills x ON x.id = g.skill_id AND x.is_enabled
-  WHERE g.agent_id = a.id
-) k
-WHERE a.id = $1;
-
--- name: agent_report
-SELECT a.id AS agent_id, a.name, a.role, a.provider_name AS provider, a.model_name AS model,
-       a.status = 'busy' AS is_processing,
-       json_build_object('status', s.status,
-                         'last_activity', to_char(s.last_activity AT TIME ZONE 'UTC',
-                                                  'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'),
-                         'time_since', s.time_since, 'needs_resume', s.needs_resume,
-                         'working_files', s.working_files, 'pending_actions', s.pending_actions,
-                         'current_task', s.current_task) AS session,
-       k.skills, k.tools_count, NULL::text AS project
-FROM agents a
-JOIN agent_sessions s ON s.agent_id = a.id
-CROSS JOIN LATERAL (
-  SELECT coalesce(array_agg(x.name ORDER BY g.position), '{}') AS skills,
-         coalesce(sum(x.tools_count), 0) AS tools_count
-  FROM agent_skills g
-  JOIN skills x ON x.id = g.skill_id AND x.is_enabled
-  WHERE g.agent_id = a.id
-) k
 WHERE a.id = $1;
 
 -- Nobody scores results, and neither memories nor messages are kept yet.

@@ -87,7 +87,7 @@ struct Circle {
   }
 };
 
-// A member as the circle's page shows it; the database writes it as JSON.
+// A member as the circle's page shows it.
 struct Member {
   std::int64_t id = 0;  // the agent's id
   std::string name;
@@ -117,7 +117,7 @@ struct Member {
 };
 
 struct CircleDetail : Circle {
-  schema::Json<std::vector<Member>> agents{"[]"};
+  std::vector<Member> agents;
   std::int64_t pending_tasks = 0;
   std::int64_t completed_tasks = 0;
   std::int64_t failed_tasks = 0;

@@ -19,6 +19,79 @@ struct Counted {
   }
 };
 
+// What each row of circle_detail begins with, and how it goes on.
+struct DetailHead {
+  std::string name;
+  CircleStatus status = CircleStatus::kStopped;
+  bool require_review = true;
+  bool auto_route = true;
+  Timestamp created_at;
+  std::optional<Timestamp> started_at;
+  std::int64_t tasks_pending = 0;
+  std::int64_t tasks_active = 0;
+  std::int64_t tasks_completed = 0;
+  std::int64_t tasks_failed = 0;
+  std::int64_t conflicts = 0;
+  std::vector<std::int64_t> workers;  // of the tasks at hand, the most urgent first,
+  std::vector<std::string> titles;    // and what each of these works at
+
+  static constexpr std::size_t kColumns = 13;
+  static void Fields(auto& self, auto& visit) {
+    visit("name", self.name);
+    visit("status", self.status);
+    visit("require_review", self.require_review);
+    visit("auto_route", self.auto_route);
+    visit("created_at", self.created_at);
+    visit("started_at", self.started_at);
+    visit("tasks_pending", self.tasks_pending);
+    visit("tasks_active", self.tasks_active);
+    visit("tasks_completed", self.tasks_completed);
+    visit("tasks_failed", self.tasks_failed);
+    visit("conflicts", self.conflicts);
+    visit("workers", self.workers);
+    visit("titles", self.titles);
+  }
+};
+struct DetailMember {
+  std::optional<std::int64_t> agent_id;  // none: the circle has no members
+  std::optional<std::string> agent_name;
+  std::optional<std::string> provider;
+  std::optional<std::string> model;
+  std::optional<std::vector<std::string>> competencies;
+  std::optional<std::vector<std::string>> can_review;
+  std::optional<Timestamp> joined_at;
+  std::optional<Timestamp> last_active_at;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("agent_id", self.agent_id);
+    visit("agent_name", self.agent_name);
+    visit("provider", self.provider);
+    visit("model", self.model);
+    visit("competencies", self.competencies);
+    visit("can_review", self.can_review);
+    visit("joined_at", self.joined_at);
+    visit("last_active_at", self.last_active_at);
+  }
+};
+
+Member ToMember(DetailMember row, const DetailHead& circle) {
+  const auto work = std::find(circle.workers.begin(), circle.workers.end(), *row.agent_id);
+  const bool busy = work != circle.workers.end();
+  Member member{.id = *row.agent_id,
+                .name = *std::move(row.agent_name),
+                .role = *row.model,
+                .provider = *std::move(row.provider),
+                .model = *std::move(row.model),
+                .status = busy ? MemberStatus::kBusy : MemberStatus::kIdle,
+                .competencies = *std::move(row.competencies),
+                .can_review = *std::move(row.can_review),
+                .current_task = {},
+                .created_at = *row.joined_at,
+                .last_activity = row.last_active_at};
+  if (busy) member.current_task = circle.titles[static_cast<std::size_t>(work - circle.workers.begin())];
+  return member;
+}
+
 // Moves the rows of one slice into `items`; false when it is empty, so that the total is not known.
 template <class T>
 bool Unpack(std::vector<Counted<T>> rows, std::vector<T>& items, std::int64_t& total) {
@@ -56,9 +129,28 @@ CircleList List(db::Executor& db, const Slice& slice) {
 }
 
 CircleDetail Get(db::Executor& db, std::string_view name) {
-  auto circle = db.Maybe<CircleDetail>(sql::kCircleDetail, name);
-  if (!circle) throw NotFound(name);
-  return *std::move(circle);
+  const db::Rows rows = db.Run(sql::kCircleDetail, name);
+  if (rows.empty()) throw NotFound(name);
+  const auto head = rows.As<DetailHead>(0);
+  CircleDetail circle;
+  circle.id = circle.name = head.name;
+  circle.status = head.status;
+  circle.task_count = head.tasks_pending + head.tasks_active + head.tasks_completed + head.tasks_failed;
+  circle.active_tasks = head.tasks_active;
+  circle.require_review = head.require_review;
+  circle.auto_route = head.auto_route;
+  circle.created_at = head.created_at;
+  circle.started_at = head.started_at;
+  circle.pending_tasks = head.tasks_pending;
+  circle.completed_tasks = head.tasks_completed;
+  circle.failed_tasks = head.tasks_failed;
+  circle.conflicts = head.conflicts;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    auto member = rows.As<DetailMember>(i, DetailHead::kColumns);
+    if (member.agent_id) circle.agents.push_back(ToMember(std::move(member), head));
+  }
+  circle.agent_count = static_cast<std::int64_t>(circle.agents.size());
+  return circle;
 }
 
 CircleDetail Create(db::Tx& tx, const NewCircle& circle, std::string_view user) {

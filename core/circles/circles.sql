@@ -7,16 +7,13 @@ SELECT id, status, require_review FROM circles WHERE name = $1 AND deleted_at IS
 SELECT id FROM circles WHERE name = $1 AND deleted_at IS NULL;
 
 -- name: circle_list
-SELECT c.name AS id, c.name, c.status, m.agent_count, t.task_count, t.active_tasks, c.require_review,
-       c.auto_route, c.created_at, c.started_at, NULL::bigint AS project_id, NULL::text AS project_name,
-       count(*) OVER () AS total
+SELECT c.name AS id, c.name, c.status, m.agent_count,
+       c.tasks_pending + c.tasks_active + c.tasks_completed + c.tasks_failed AS task_count,
+       c.tasks_active AS active_tasks, c.require_review, c.auto_route, c.created_at, c.started_at,
+       NULL::bigint AS project_id, NULL::text AS project_name, count(*) OVER () AS total
 FROM circles c
 CROSS JOIN LATERAL (SELECT count(*) AS agent_count
                     FROM circle_members WHERE circle_id = c.id AND left_at IS NULL) m
-CROSS JOIN LATERAL (SELECT count(*) AS task_count,
-                           count(*) FILTER (WHERE status IN ('assigned', 'in_progress', 'in_review'))
-                               AS active_tasks
-                    FROM tasks WHERE circle_id = c.id) t
 WHERE c.deleted_at IS NULL
 ORDER BY c.id
 LIMIT $1 OFFSET $2;
@@ -25,34 +22,21 @@ LIMIT $1 OFFSET $2;
 SELECT count(*) FROM circles WHERE deleted_at IS NULL;
 
 -- name: circle_detail
-SELECT c.name AS id, c.name, c.status, m.agent_count, t.task_count, t.active_tasks, c.require_review,
-       c.auto_route, c.created_at, c.started_at, NULL::bigint AS project_id, NULL::text AS project_name,
-       m.agents, t.pending_tasks, t.completed_tasks, t.failed_tasks,
-       (SELECT count(*) FROM conflicts WHERE circle_id = c.id AND resolved_at IS NULL) AS conflicts
+-- A row for each member, or one without; the circle's own columns come first and are the same in all.
+SELECT c.name, c.status, c.require_review, c.auto_route, c.created_at, c.started_at, c.tasks_pending,
+       c.tasks_active, c.tasks_completed, c.tasks_failed,
+       (SELECT count(*) FROM conflicts WHERE circle_id = c.id AND resolved_at IS NULL) AS conflicts,
+       w.workers, w.titles,
+       a.agent_id, a.name AS agent_name, a.provider, a.model, a.competencies, a.can_review, a.joined_at,
+       a.last_active_at
 FROM circles c
-CROSS JOIN LATERAL (SELECT count(*) AS task_count,
-                           count(*) FILTER (WHERE status IN ('assigned', 'in_progress', 'in_review'))
-                               AS active_tasks,
-                           count(*) FILTER (WHERE status = 'pending') AS pending_tasks,
-                           count(*) FILTER (WHERE status = 'completed') AS completed_tasks,
-                           count(*) FILTER (WHERE status = 'failed') AS failed_tasks
-                    FROM tasks WHERE circle_id = c.id) t
 CROSS JOIN LATERAL (
-    SELECT count(*) AS agent_count,
-           coalesce(json_agg(json_build_object(
-               'id', a.agent_id, 'name', a.name, 'role', a.model, 'provider', a.provider, 'model', a.model,
-               'status', CASE WHEN w.title IS NULL THEN 'idle' ELSE 'busy' END,
-               'competencies', a.competencies, 'can_review', a.can_review, 'current_task', w.title,
-               'created_at', to_char(a.joined_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
-               'last_activity', to_char(a.last_active_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
-               ORDER BY a.agent_id), '[]') AS agents
-    FROM circle_members a
-    LEFT JOIN LATERAL (SELECT title FROM tasks
-                       WHERE circle_id = c.id AND assigned_agent_id = a.agent_id
-                         AND status IN ('assigned', 'in_progress')
-                       ORDER BY priority, number LIMIT 1) w ON true
-    WHERE a.circle_id = c.id AND a.left_at IS NULL) m
-WHERE c.name = $1 AND c.deleted_at IS NULL;
+    SELECT coalesce(array_agg(assigned_agent_id ORDER BY priority, number), '{}') AS workers,
+           coalesce(array_agg(title ORDER BY priority, number), '{}') AS titles
+    FROM tasks WHERE circle_id = c.id AND status IN ('assigned', 'in_progress')) w
+LEFT JOIN circle_members a ON a.circle_id = c.id AND a.left_at IS NULL
+WHERE c.name = $1 AND c.deleted_at IS NULL
+ORDER BY a.agent_id;
 
 -- name: circle_add
 INSERT INTO circles (name, require_review, auto_route, max_concurrent_tasks, created_by)
@@ -113,20 +97,14 @@ ORDER BY x.id
 LIMIT $2 OFFSET $3;
 
 -- name: circle_metrics
-SELECT m.agents, t.total_tasks, t.pending_tasks, t.active_tasks, t.completed_tasks, t.failed_tasks,
-       t.completed_tasks AS tasks_completed, t.active_tasks AS tasks_in_progress,
+SELECT m.agents, c.tasks_pending + c.tasks_active + c.tasks_completed + c.tasks_failed AS total_tasks,
+       c.tasks_pending AS pending_tasks, c.tasks_active AS active_tasks, c.tasks_completed AS completed_tasks,
+       c.tasks_failed AS failed_tasks, c.tasks_completed, c.tasks_active AS tasks_in_progress,
        (SELECT count(*) FROM conflicts WHERE circle_id = c.id AND resolved_at IS NOT NULL)
            AS conflicts_resolved,
        CASE WHEN c.status = 'running' THEN extract(epoch FROM now() - c.started_at)::float8 ELSE 0 END
            AS uptime_seconds
 FROM circles c
-CROSS JOIN LATERAL (SELECT count(*) AS total_tasks,
-                           count(*) FILTER (WHERE status = 'pending') AS pending_tasks,
-                           count(*) FILTER (WHERE status IN ('assigned', 'in_progress', 'in_review'))
-                               AS active_tasks,
-                           count(*) FILTER (WHERE status = 'completed') AS completed_tasks,
-                           count(*) FILTER (WHERE status = 'failed') AS failed_tasks
-                    FROM tasks WHERE circle_id = c.id) t
 CROSS JOIN LATERAL (
     SELECT coalesce(json_agg(json_build_object(
                'agent_id', a.agent_id, 'agent_name', a.name, 'tasks_completed', a.tasks_completed,

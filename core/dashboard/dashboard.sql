@@ -5,7 +5,8 @@ SELECT (SELECT json_build_object('total', count(*), 'active', count(*),
        (SELECT json_build_object('total', count(*)) FROM providers) AS providers,
        (SELECT json_build_object('total', count(*)) FROM models) AS models,
        (SELECT json_build_object('total', count(*), 'active', count(*) FILTER (WHERE deleted_at IS NULL),
-                                 'total_tasks', (SELECT count(*) FROM tasks)) FROM circles) AS circles,
+                                 'total_tasks', coalesce(sum(tasks_pending + tasks_active + tasks_completed
+                                                             + tasks_failed), 0)) FROM circles) AS circles,
        (SELECT json_build_object('tasks_completed', coalesce(sum(tasks_completed), 0),
                                  'reviews_done', coalesce(sum(reviews_done), 0))
         FROM circle_members) AS activity,
@@ -18,7 +19,7 @@ SELECT c.id, c.name, c.name AS display_name, NULL::text AS description, c.create
        c.status, c.deleted_at IS NULL AS is_active, c.created_at, c.updated_at, c.started_at, c.stopped_at,
        NULL::bigint AS project_id,
        (SELECT count(*) FROM circle_members m WHERE m.circle_id = c.id AND m.left_at IS NULL) AS member_count,
-       (SELECT count(*) FROM tasks t WHERE t.circle_id = c.id) AS task_count
+       c.tasks_pending + c.tasks_active + c.tasks_completed + c.tasks_failed AS task_count
 FROM circles c
 WHERE $1::boolean IS NULL OR (c.deleted_at IS NULL) = $1
 ORDER BY c.id DESC
@@ -31,7 +32,7 @@ SELECT c.id, c.name, c.name AS display_name, NULL::text AS description, c.create
        c.status, c.deleted_at IS NULL AS is_active, c.created_at, c.updated_at, c.started_at, c.stopped_at,
        NULL::bigint AS project_id,
        (SELECT count(*) FROM circle_members m WHERE m.circle_id = c.id AND m.left_at IS NULL) AS member_count,
-       (SELECT count(*) FROM tasks t WHERE t.circle_id = c.id) AS task_count
+       c.tasks_pending + c.tasks_active + c.tasks_completed + c.tasks_failed AS task_count
 FROM circles c
 WHERE c.id = $1;
 

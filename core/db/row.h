@@ -46,7 +46,8 @@ void Decode(std::string_view text, std::string_view column, std::vector<std::int
 // A visitor for Fields: reads the columns of one row from left to right.
 class RowReader {
  public:
-  RowReader(const Result& result, std::size_t row) : result_(result), row_(row) {}
+  RowReader(const Result& result, std::size_t row, std::size_t first_column = 0)
+      : result_(result), row_(row), next_(first_column) {}
 
   template <class T>
   void operator()(std::string_view name, T& out, const schema::Rule& = {}) {
@@ -82,7 +83,7 @@ class RowReader {
 
   const Result& result_;
   std::size_t row_;
-  std::size_t next_ = 0;
+  std::size_t next_;
 };
 
 // All rows of one answer.
@@ -94,11 +95,11 @@ class Rows {
   bool empty() const { return size() == 0; }
   std::size_t affected() const { return result_->affected(); }  // rows an INSERT, UPDATE or DELETE touched
 
-  // T is a struct with Fields, or a single value for a one-column answer.
+  // T is a struct with Fields, or a single value for a one-column answer.  `first_column` is where T begins.
   template <class T>
-  T As(std::size_t row) const {
+  T As(std::size_t row, std::size_t first_column = 0) const {
     T value{};
-    RowReader reader{*result_, row};
+    RowReader reader{*result_, row, first_column};
     if constexpr (schema::Object<T>) {
       T::Fields(value, reader);
     } else {

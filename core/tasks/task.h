@@ -96,6 +96,10 @@ struct TaskFilter {
 // The task is routed at once (core/tasks/routing.h).
 Task Create(db::Tx& tx, std::string_view circle, const NewTask& task, std::string_view user);
 
+// A task that is not to be routed, because it names neither an agent nor a competency, takes one statement.
+[[nodiscard]] bool IsRouted(const NewTask& task);
+Task CreateWaiting(db::Executor& db, std::string_view circle, const NewTask& task, std::string_view user);
+
 struct Submission {
   std::string result = {};
   std::vector<std::string> files_modified = {};

@@ -18,6 +18,17 @@ struct TaskRow : Task {
   }
 };
 
+// What the database adds to a new task.
+struct Added {
+  std::int64_t number = 0;
+  Timestamp created_at;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("number", self.number);
+    visit("created_at", self.created_at);
+  }
+};
+
 // What a change has to know about the task.
 struct State {
   std::int64_t id = 0;
@@ -54,6 +65,10 @@ struct Tally {
 
 Error NotFound(std::int64_t number) {
   return Error{Code::kNotFound, "Task " + std::to_string(number) + " not found"};
+}
+
+Error NotRunning() {
+  return Error{Code::kRejected, "Circle must be running to create tasks"};
 }
 
 State StateOf(db::Tx& tx, const circles::LockedCircle& circle, std::int64_t number) {
@@ -112,11 +127,29 @@ Task Get(db::Executor& db, std::string_view circle, std::int64_t number) {
   throw NotFound(number);
 }
 
+bool IsRouted(const NewTask& task) {
+  return task.assigned_agent_id || !task.required_competencies.empty();
+}
+
+Task CreateWaiting(db::Executor& db, std::string_view circle, const NewTask& task, std::string_view user) {
+  const auto added =
+      db.Maybe<Added>(sql::kTaskAddWaiting, circle, task.title, task.description, task.priority, user);
+  if (!added) {
+    circles::IdOf(db, circle);
+    throw NotRunning();
+  }
+  Task created;
+  created.id = added->number;
+  created.title = task.title;
+  created.description = task.description;
+  created.priority = task.priority;
+  created.created_at = added->created_at;
+  return created;
+}
+
 Task Create(db::Tx& tx, std::string_view circle, const NewTask& task, std::string_view user) {
   const circles::LockedCircle locked = circles::Lock(tx, circle);
-  if (locked.status != circles::CircleStatus::kRunning) {
-    throw Error{Code::kRejected, "Circle must be running to create tasks"};
-  }
+  if (locked.status != circles::CircleStatus::kRunning) throw NotRunning();
   if (task.assigned_agent_id) RequireMember(tx, locked, *task.assigned_agent_id);
   const auto number =
       tx.One<std::int64_t>(sql::kTaskAdd, locked.id, task.title, task.description, task.priority,

@@ -1,6 +1,6 @@
 -- name: task_add
 WITH counted AS (
-    UPDATE circles SET next_task_number = next_task_number + 1 WHERE id = $1
+    UPDATE circles SET next_task_number = next_task_number + 1, tasks_pending = tasks_pending + 1 WHERE id = $1
     RETURNING next_task_number - 1 AS number
 ), added AS (
     INSERT INTO tasks (circle_id, number, title, description, priority, required_competencies,
@@ -11,6 +11,21 @@ WITH counted AS (
     INSERT INTO task_history (task_id, to_status, changed_by) SELECT id, 'pending', $7 FROM added
 )
 SELECT number FROM added;
+
+-- name: task_add_waiting
+-- A task that nobody is to get now: numbered, added and noted at once, if the circle runs.
+WITH counted AS (
+    UPDATE circles SET next_task_number = next_task_number + 1, tasks_pending = tasks_pending + 1
+    WHERE name = $1 AND deleted_at IS NULL AND status = 'running'
+    RETURNING id, next_task_number - 1 AS number
+), added AS (
+    INSERT INTO tasks (circle_id, number, title, description, priority, created_by)
+    SELECT id, number, $2, $3, $4, $5 FROM counted
+    RETURNING id, number, created_at
+), noted AS (
+    INSERT INTO task_history (task_id, to_status, changed_by) SELECT id, 'pending', $5 FROM added
+)
+SELECT number, created_at FROM added;
 
 -- name: task_assign_next
 -- Gives the most urgent task that somebody can take to whoever suits it best.  The urgency of a task
@@ -49,6 +64,9 @@ WITH slot AS (
     SET status = 'assigned', assigned_agent_id = best.agent_id, assigned_at = now(), updated_at = now()
     FROM best WHERE t.id = best.id AND t.status = 'pending'
     RETURNING t.id, t.assigned_agent_id
+), counted AS (
+    UPDATE circles SET tasks_pending = tasks_pending - 1, tasks_active = tasks_active + 1
+    WHERE id = $1 AND EXISTS (SELECT FROM assigned)
 )
 INSERT INTO task_history (task_id, from_status, to_status, agent_id, changed_by)
 SELECT id, 'pending', 'assigned', assigned_agent_id, $2 FROM assigned
@@ -63,6 +81,9 @@ WITH freed AS (
     UPDATE tasks t SET status = 'pending', assigned_agent_id = NULL, assigned_at = NULL, updated_at = now()
     FROM freed WHERE t.id = freed.id AND t.status = freed.status
     RETURNING t.id, freed.status
+), counted AS (
+    UPDATE circles c SET tasks_pending = c.tasks_pending + r.count, tasks_active = c.tasks_active - r.count
+    FROM (SELECT count(*) FROM released WHERE status <> 'pending') r WHERE c.id = $1
 )
 INSERT INTO task_history (task_id, from_status, to_status, agent_id, changed_by, comment)
 SELECT id, status, 'pending', $2, $3, 'the member left the circle' FROM released WHERE status <> 'pending';
@@ -115,7 +136,15 @@ WITH moved AS (
         completed_at = CASE WHEN $3 IN ('completed', 'failed') THEN now() END,
         updated_at = now()
     WHERE id = $1 AND status = $2::text
-    RETURNING id
+    RETURNING id, circle_id
+), counted AS (
+    UPDATE circles c
+    SET tasks_pending = c.tasks_pending + ($3 = 'pending')::int - ($2 = 'pending')::int,
+        tasks_active = c.tasks_active + ($3 IN ('assigned', 'in_progress', 'in_review'))::int
+                       - ($2 IN ('assigned', 'in_progress', 'in_review'))::int,
+        tasks_completed = c.tasks_completed + ($3 = 'completed')::int,
+        tasks_failed = c.tasks_failed + ($3 = 'failed')::int
+    FROM moved WHERE c.id = moved.circle_id
 )
 INSERT INTO task_history (task_id, from_status, to_status, agent_id, changed_by, comment)
 SELECT id, $2, $3, $6, $7, $8 FROM moved

@@ -218,8 +218,9 @@ Created<tasks::Task> CreateTask(Call& call, Path<CirclePath> path, Body<TaskCrea
                             .required_competencies = body->required_competencies,
                             .priority = *priority,
                             .assigned_agent_id = body->assigned_agent_id};
-  return {
-      call.Write([&](db::Tx& tx) { return tasks::Create(tx, path->name, task, call.principal().user_id); })};
+  const std::string_view user = call.principal().user_id;
+  if (!tasks::IsRouted(task)) return {tasks::CreateWaiting(call.db(), path->name, task, user)};
+  return {call.Write([&](db::Tx& tx) { return tasks::Create(tx, path->name, task, user); })};
 }
 
 tasks::Task GetTask(Call& call, Path<TaskPath> path) {

@@ -13,6 +13,7 @@
 
 #include "core/circles/circle.h"
 #include "core/db/pool.h"
+#include "core/schema/writer.h"
 #include "core/tasks/task.h"
 #include "tests/support/postgres.h"
 
@@ -75,7 +76,7 @@ class CircleFixture {
     return Read([&](db::Tx& tx) { return circles::Get(tx, name); });
   }
   nlohmann::json Members(std::string_view circle) {
-    return nlohmann::json::parse(Circle(circle).agents.text);
+    return nlohmann::json::parse(schema::ToJson(Circle(circle).agents));
   }
   circles::CircleMetrics Metrics(std::string_view circle) {
     return Read([&](db::Tx& tx) { return circles::Metrics(tx, circle); });

@@ -18,7 +18,7 @@ TEST_CASE("a new circle is stopped, empty and found under its name", "[circles]"
   CHECK(made.id == "core");
   CHECK(made.status == CircleStatus::kStopped);
   CHECK(made.agent_count == 0);
-  CHECK(made.agents.text == "[]");
+  CHECK(made.agents.empty());
   CHECK_FALSE(made.started_at.has_value());
 
   const circles::CircleList list = f.Read([](db::Tx& tx) { return circles::List(tx, {}); });

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <numeric>
+#include <random>
 
 #include "core/base/guarded.h"
 #include "core/tasks/task.h"
@@ -34,6 +35,17 @@ constexpr db::Query kHistory{"test_history",
                              "SELECT h.from_status, h.to_status, h.agent_id, h.changed_by, h.comment "
                              "FROM task_history h JOIN tasks t ON t.id = h.task_id "
                              "WHERE t.number = $1::bigint ORDER BY h.id"};
+
+// How many circles do not count what their tasks are.
+constexpr db::Query kMiscounted{
+    "test_miscounted",
+    "SELECT count(*) FROM circles c CROSS JOIN LATERAL ("
+    "SELECT count(*) FILTER (WHERE status = 'pending') AS pending,"
+    " count(*) FILTER (WHERE status IN ('assigned', 'in_progress', 'in_review')) AS active,"
+    " count(*) FILTER (WHERE status = 'completed') AS completed,"
+    " count(*) FILTER (WHERE status = 'failed') AS failed FROM tasks WHERE circle_id = c.id) t "
+    "WHERE (c.tasks_pending, c.tasks_active, c.tasks_completed, c.tasks_failed)"
+    " <> (t.pending, t.active, t.completed, t.failed)"};
 
 constexpr db::Query kWaiting{"test_waiting", "SELECT count(*) FROM pg_locks WHERE NOT granted"};
 
@@ -385,6 +397,77 @@ TEST_CASE("two tasks that submit the same file at once see each other", "[tasks]
   });
   second.join();
   CHECK(f.Conflicts("core").total == 1);
+}
+
+TEST_CASE("a task that nobody is to get is numbered among the others", "[tasks]") {
+  CircleFixture f;
+  Team(f, {.name = "core"});
+  f.MakeTask("core", {.title = "first"});
+  const tasks::NewTask plain{.title = "second", .description = "why", .priority = 2};
+  CHECK_FALSE(tasks::IsRouted(plain));
+  const auto made = f.Write([&](db::Tx& tx) { return tasks::CreateWaiting(tx, "core", plain, kUser); });
+  CHECK(made.id == 2);
+  // What is answered is what is stored.
+  CHECK(schema::ToJson(made) == schema::ToJson(f.Task("core", 2)));
+  CHECK(History(f, 2) == "pending");
+  SECTION("in a circle that runs") {
+    f.Write([](db::Tx& tx) { return circles::Stop(tx, "core"); });
+    const auto make = [&](db::Tx& tx) { return tasks::CreateWaiting(tx, "core", plain, kUser); };
+    CHECK(f.Refused(make).message == "Circle must be running to create tasks");
+  }
+  SECTION("in a circle that exists") {
+    const auto make = [&](db::Tx& tx) { return tasks::CreateWaiting(tx, "nope", plain, kUser); };
+    CHECK(f.Refused(make).code == Code::kNotFound);
+  }
+}
+
+TEST_CASE("a circle's counts are those of its tasks, whatever happens to them", "[tasks]") {
+  std::minstd_rand random{20261125};
+  CircleFixture f;
+  Team(f, {.name = "core", .max_concurrent_tasks = 3});
+  const auto any = [&](std::int64_t below) { return static_cast<std::int64_t>(random() % below); };
+  const auto attempt = [](auto&& step) {
+    try {
+      step();
+      return 1;
+    } catch (const Error&) {
+      return 0;  // not in this state
+    }
+  };
+  int done = 0;
+  for (int i = 0; i < 300; ++i) {
+    const std::int64_t number = any(30) + 1;
+    const std::int64_t agent = any(2) + 1;
+    switch (any(8)) {
+      case 0:
+        done += attempt([&] { f.MakeTask("core", {.title = "t", .required_competencies = {"python"}}); });
+        break;
+      case 1:
+        done += attempt([&] {
+          f.Write([](db::Tx& tx) { return tasks::CreateWaiting(tx, "core", {.title = "t"}, kUser); });
+        });
+        break;
+      case 2:
+      case 3:
+        done += attempt([&] { f.Submit("core", number, {.result = "r"}); });
+        break;
+      case 4:
+        done += attempt([&] { f.Approve("core", number, agent); });
+        break;
+      case 5:
+        done += attempt([&] { f.Reject("core", number, agent); });
+        break;
+      case 6:
+        done += attempt([&] { f.Leave("core", agent); });
+        break;
+      default:
+        done +=
+            attempt([&] { f.Join("core", {.agent_id = agent, .name = "x", .competencies = {"python"}}); });
+        break;
+    }
+    REQUIRE(f.Read([](db::Tx& tx) { return tx.One<std::int64_t>(kMiscounted); }) == 0);
+  }
+  CHECK(done > 100);
 }
 
 }  // namespace gathering::test
