@@ -21,6 +21,12 @@ std::string TestCluster::Url(const std::string& database) const {
   return url.substr(0, url.rfind("dbname=")) + "dbname=" + database;
 }
 
+std::string TestCluster::Socket() const {
+  const std::string& url = server_.url();  // host='…' port=5432 …
+  const std::size_t begin = url.find('\'') + 1;
+  return url.substr(begin, url.find('\'', begin) - begin) + "/.s.PGSQL.5432";
+}
+
 const std::string& TestCluster::MigratedTemplate() {
   static const std::string name = [this] {
     db::Connection{{.url = Url("postgres")}}.Script("CREATE DATABASE migrated");

@@ -17,6 +17,9 @@ class TestCluster {
   // libpq's words for a database of the cluster; the role is a superuser.
   std::string Url(const std::string& database) const;
 
+  // The path of its unix socket, for a DbProxy.
+  std::string Socket() const;
+
   // The name of a database with the binary's schema and nothing else, made at the first call.
   const std::string& MigratedTemplate();
 
