@@ -5,6 +5,7 @@ set(GATHERING_DAEMON_SOURCES
   daemon/api/dashboard.cpp
   daemon/api/docs.cpp
   daemon/api/health.cpp
+  daemon/api/health_database.cpp
   daemon/api/models.cpp
   daemon/api/personas.cpp
   daemon/api/providers.cpp
@@ -24,6 +25,7 @@ set(GATHERING_DAEMON_SOURCES
   daemon/http/problem.cpp
   daemon/http/request_id.cpp
   daemon/http/route.cpp
+  daemon/http/route_statistics.cpp
   daemon/http/router.cpp
   daemon/http/server.cpp
   daemon/http/status.cpp

@@ -211,8 +211,7 @@ Farewell LogOut(Call& call) {
 }
 
 RevocationStats Stats(Call& call) {
-  const auto revocations =
-      auth::CountRevocations(call.db(), call.clock().WallNow());
+  const auto revocations = auth::CountRevocations(call.db(), call.clock().WallNow());
   const auth::AuthorityStats answers = call.services().authority.Stats();
   const auto number = [](std::uint64_t count) { return static_cast<std::int64_t>(count); };
   return {.cache_size = number(answers.answers),
@@ -225,20 +224,20 @@ RevocationStats Stats(Call& call) {
 }
 
 constexpr Route kRoutes[] = {
-    {"auth.login", Method::kPost, "/auth/login", Authority::kPublic, Tier::kAuth, Handle<&LogInByForm>,
-     "Exchange e-mail and password for a token (form)."},
-    {"auth.login_json", Method::kPost, "/auth/login/json", Authority::kPublic, Tier::kAuth,
+    {"auth.login", Method::kPost, "/auth/login", Authority::kPublic, Tier::kAuth, Statements{3},
+     Handle<&LogInByForm>, "Exchange e-mail and password for a token (form)."},
+    {"auth.login_json", Method::kPost, "/auth/login/json", Authority::kPublic, Tier::kAuth, Statements{3},
      Handle<&LogInByJson>, "Exchange e-mail and password for a token (JSON)."},
-    {"auth.register", Method::kPost, "/auth/register", Authority::kPublic, Tier::kAuth, Handle<&Register>,
-     "Create an account."},
-    {"auth.me", Method::kGet, "/auth/me", Authority::kUser, Tier::kRead, Handle<&Me>,
+    {"auth.register", Method::kPost, "/auth/register", Authority::kPublic, Tier::kAuth, Statements{2},
+     Handle<&Register>, "Create an account."},
+    {"auth.me", Method::kGet, "/auth/me", Authority::kUser, Tier::kRead, Statements{1}, Handle<&Me>,
      "Who the token belongs to."},
-    {"auth.verify", Method::kPost, "/auth/verify", Authority::kUser, Tier::kWrite, Handle<&Verify>,
-     "Whether the token holds, and until when."},
-    {"auth.logout", Method::kPost, "/auth/logout", Authority::kUser, Tier::kWrite, Handle<&LogOut>,
-     "Give the token back: it holds nowhere from now on."},
+    {"auth.verify", Method::kPost, "/auth/verify", Authority::kUser, Tier::kWrite, kNoStatements,
+     Handle<&Verify>, "Whether the token holds, and until when."},
+    {"auth.logout", Method::kPost, "/auth/logout", Authority::kUser, Tier::kWrite, Statements{2},
+     Handle<&LogOut>, "Give the token back: it holds nowhere from now on."},
     {"auth.blacklist_stats", Method::kGet, "/auth/blacklist/stats", Authority::kAdmin, Tier::kRead,
-     Handle<&Stats>, "How many tokens are revoked, and how the memory of them does."},
+     Statements{1}, Handle<&Stats>, "How many tokens are revoked, and how the memory of them does."},
 };
 static_assert(WellFormed(kRoutes));
 

@@ -39,14 +39,14 @@ Document Docs(Call&) {
 }
 
 constexpr Route kRoutes[] = {
-    {"docs.about", Method::kGet, "/", Authority::kPublic, Tier::kNone, Handle<&Root>,
+    {"docs.about", Method::kGet, "/", Authority::kPublic, Tier::kNone, kNoStatements, Handle<&Root>,
      "Name, version, and where to go on."},
-    {"docs.page", Method::kGet, "/docs", Authority::kPublic, Tier::kNone, Handle<&Docs>,
+    {"docs.page", Method::kGet, "/docs", Authority::kPublic, Tier::kNone, kNoStatements, Handle<&Docs>,
      "This API for people, as a page."},
-    {"docs.redoc", Method::kGet, "/redoc", Authority::kPublic, Tier::kNone, Handle<&Docs>,
+    {"docs.redoc", Method::kGet, "/redoc", Authority::kPublic, Tier::kNone, kNoStatements, Handle<&Docs>,
      "The same page as /docs."},
-    {"docs.openapi", Method::kGet, "/openapi.json", Authority::kPublic, Tier::kNone, Handle<&OpenApi>,
-     "This API for programs, as OpenAPI 3.1."},
+    {"docs.openapi", Method::kGet, "/openapi.json", Authority::kPublic, Tier::kNone, kNoStatements,
+     Handle<&OpenApi>, "This API for programs, as OpenAPI 3.1."},
 };
 static_assert(WellFormed(kRoutes));
 

@@ -1,6 +1,7 @@
 // /health: whether the daemon lives, can serve, and how the machine does.
 #include "core/config/config.h"
 #include "core/health/monitor.h"
+#include "daemon/api/health_database.h"
 #include "daemon/api/table.h"
 #include "daemon/lifecycle.h"
 
@@ -91,16 +92,18 @@ health::CheckList Checks(Call& call) {
 }
 
 constexpr Route kRoutes[] = {
-    {"health.get", Method::kGet, "/health", Authority::kPublic, Tier::kHealth, Handle<&Get>,
+    {"health.get", Method::kGet, "/health", Authority::kPublic, Tier::kHealth, Statements{1}, Handle<&Get>,
      "Version, uptime and what there is to count."},
-    {"health.ready", Method::kGet, "/health/ready", Authority::kPublic, Tier::kHealth, Handle<&Ready>,
-     "200 while requests can be served, else 503."},
-    {"health.live", Method::kGet, "/health/live", Authority::kPublic, Tier::kHealth, Handle<&Live>,
-     "200 while the process answers."},
-    {"health.system", Method::kGet, "/health/system", Authority::kUser, Tier::kHealth, Handle<&System>,
-     "CPU, memory, disk and load of the machine."},
-    {"health.checks", Method::kGet, "/health/checks", Authority::kUser, Tier::kHealth, Handle<&Checks>,
-     "The daemon, its database and its machine, judged."},
+    {"health.ready", Method::kGet, "/health/ready", Authority::kPublic, Tier::kHealth, Statements{1},
+     Handle<&Ready>, "200 while requests can be served, else 503."},
+    {"health.live", Method::kGet, "/health/live", Authority::kPublic, Tier::kHealth, kNoStatements,
+     Handle<&Live>, "200 while the process answers."},
+    {"health.system", Method::kGet, "/health/system", Authority::kUser, Tier::kHealth, kNoStatements,
+     Handle<&System>, "CPU, memory, disk and load of the machine."},
+    {"health.checks", Method::kGet, "/health/checks", Authority::kUser, Tier::kHealth, Statements{1},
+     Handle<&Checks>, "The daemon, its database and its machine, judged."},
+    {"health.database", Method::kGet, "/health/database", Authority::kAdmin, Tier::kHealth, kNoStatements,
+     Handle<&ReportDatabase>, "Connections, pipelines, statements and what each route needs of them."},
 };
 static_assert(WellFormed(kRoutes));
 

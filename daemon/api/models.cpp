@@ -33,16 +33,16 @@ void Delete(Call& call, Path<ModelPath> path) {
 }
 
 constexpr Route kRoutes[] = {
-    {"models.list", Method::kGet, "/models", Authority::kUser, Tier::kRead, Handle<&List>,
+    {"models.list", Method::kGet, "/models", Authority::kUser, Tier::kRead, Statements{1}, Handle<&List>,
      "Models by provider and name, without deprecated ones unless asked."},
-    {"models.create", Method::kPost, "/models", Authority::kUser, Tier::kWrite, Handle<&Create>,
-     "Enter a model of a provider."},
-    {"models.get", Method::kGet, "/models/{model_id}", Authority::kUser, Tier::kRead, Handle<&Get>,
-     "One model."},
-    {"models.change", Method::kPatch, "/models/{model_id}", Authority::kUser, Tier::kWrite, Handle<&Change>,
-     "Change a model's alias, prices or deprecation."},
-    {"models.delete", Method::kDelete, "/models/{model_id}", Authority::kUser, Tier::kWrite, Handle<&Delete>,
-     "Delete a model; agents that run on it keep its name."},
+    {"models.create", Method::kPost, "/models", Authority::kUser, Tier::kWrite, Statements{2},
+     Handle<&Create>, "Enter a model of a provider."},
+    {"models.get", Method::kGet, "/models/{model_id}", Authority::kUser, Tier::kRead, Statements{1},
+     Handle<&Get>, "One model."},
+    {"models.change", Method::kPatch, "/models/{model_id}", Authority::kUser, Tier::kWrite, Statements{1},
+     Handle<&Change>, "Change a model's alias, prices or deprecation."},
+    {"models.delete", Method::kDelete, "/models/{model_id}", Authority::kUser, Tier::kWrite, Statements{1},
+     Handle<&Delete>, "Delete a model; agents that run on it keep its name."},
 };
 static_assert(WellFormed(kRoutes));
 

@@ -33,16 +33,16 @@ void Delete(Call& call, Path<PersonaPath> path) {
 }
 
 constexpr Route kRoutes[] = {
-    {"personas.list", Method::kGet, "/personas", Authority::kUser, Tier::kRead, Handle<&List>,
+    {"personas.list", Method::kGet, "/personas", Authority::kUser, Tier::kRead, Statements{1}, Handle<&List>,
      "All personas with their prompts."},
-    {"personas.create", Method::kPost, "/personas", Authority::kUser, Tier::kWrite, Handle<&Create>,
-     "Create a persona."},
-    {"personas.get", Method::kGet, "/personas/{persona_id}", Authority::kUser, Tier::kRead, Handle<&Get>,
-     "One persona."},
+    {"personas.create", Method::kPost, "/personas", Authority::kUser, Tier::kWrite, Statements{2},
+     Handle<&Create>, "Create a persona."},
+    {"personas.get", Method::kGet, "/personas/{persona_id}", Authority::kUser, Tier::kRead, Statements{1},
+     Handle<&Get>, "One persona."},
     {"personas.change", Method::kPatch, "/personas/{persona_id}", Authority::kUser, Tier::kWrite,
-     Handle<&Change>, "Change a persona; null leaves a field as it is."},
+     Statements{2}, Handle<&Change>, "Change a persona; null leaves a field as it is."},
     {"personas.delete", Method::kDelete, "/personas/{persona_id}", Authority::kUser, Tier::kWrite,
-     Handle<&Delete>, "Delete a persona that is not built in; agents made from it stay."},
+     Statements{1}, Handle<&Delete>, "Delete a persona that is not built in; agents made from it stay."},
 };
 static_assert(WellFormed(kRoutes));
 

@@ -29,14 +29,14 @@ void Delete(Call& call, Path<ProviderPath> path) {
 }
 
 constexpr Route kRoutes[] = {
-    {"providers.list", Method::kGet, "/providers", Authority::kUser, Tier::kRead, Handle<&List>,
-     "All providers with the number of their models."},
-    {"providers.create", Method::kPost, "/providers", Authority::kUser, Tier::kWrite, Handle<&Create>,
-     "Enter a provider; its name is kept in lower case."},
-    {"providers.get", Method::kGet, "/providers/{provider_id}", Authority::kUser, Tier::kRead, Handle<&Get>,
-     "One provider."},
+    {"providers.list", Method::kGet, "/providers", Authority::kUser, Tier::kRead, Statements{1},
+     Handle<&List>, "All providers with the number of their models."},
+    {"providers.create", Method::kPost, "/providers", Authority::kUser, Tier::kWrite, Statements{1},
+     Handle<&Create>, "Enter a provider; its name is kept in lower case."},
+    {"providers.get", Method::kGet, "/providers/{provider_id}", Authority::kUser, Tier::kRead, Statements{1},
+     Handle<&Get>, "One provider."},
     {"providers.delete", Method::kDelete, "/providers/{provider_id}", Authority::kUser, Tier::kWrite,
-     Handle<&Delete>, "Delete a provider that has no models."},
+     Statements{1}, Handle<&Delete>, "Delete a provider that has no models."},
 };
 static_assert(WellFormed(kRoutes));
 

@@ -44,6 +44,27 @@ struct Api::Progress {
   Tier tier = Tier::kNone;
 };
 
+// Counts what a handler asks of the database, however it ends.
+class Api::Account {
+ public:
+  Account(RouteStatistics& statistics, const Route& route, const Call& call)
+      : statistics_(statistics), route_(route), call_(call), before_(call.statements()) {}
+  ~Account() {
+    const std::uint32_t statements = call_.statements() - before_;
+    if (!statistics_.Note(route_, statements))
+      log::Warn("a request needed more statements than its route may",
+                {{"route", route_.id}, {"statements", statements}, {"request_id", call_.request_id()}});
+  }
+  Account(const Account&) = delete;
+  Account& operator=(const Account&) = delete;
+
+ private:
+  RouteStatistics& statistics_;
+  const Route& route_;
+  const Call& call_;
+  const std::uint32_t before_;
+};
+
 Api::Api(std::span<const std::span<const Route>> tables, Services& services)
     : tables_(tables),
       services_(services),
@@ -51,7 +72,8 @@ Api::Api(std::span<const std::span<const Route>> tables, Services& services)
       router_(tables),
       cors_(services.config.http.cors_origins),
       headers_(cors_),
-      openapi_(openapi::Build(tables)) {}
+      openapi_(openapi::Build(tables)),
+      route_statistics_(tables) {}
 
 void Api::Serve(const Request& request, const Context& context, Response& response) {
   Progress progress{.started = services_.clock.Now(), .request_id = {}};
@@ -85,6 +107,7 @@ void Api::Answer(const Request& request, Call& call, Progress& progress, Respons
   progress.route_id = route.id;
   progress.tier = route.tier;
   Authorise(request, route.authority, call);
+  const Account account{route_statistics_, route, call};
   Input input{request, match.parameters, limits_};
   route.endpoint.invoke(call, input, response);
 }
@@ -136,6 +159,7 @@ void Api::Log(const Request& request, const Call& call, const Progress& progress
                     {"status", response.status},
                     {"duration_ms", duration.count()},
                     {"bytes", response.body.size()},
+                    {"statements", call.statements()},
                     {"peer", request.peer},
                     {"user", call.has_principal() ? call.principal().user_id : std::string{}},
                     {"request_id", progress.request_id}});

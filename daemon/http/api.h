@@ -19,6 +19,7 @@
 #include "daemon/http/message.h"
 #include "daemon/http/request_id.h"
 #include "daemon/http/route.h"
+#include "daemon/http/route_statistics.h"
 #include "daemon/http/router.h"
 
 namespace gathering::http {
@@ -40,8 +41,11 @@ class Api {
   // The OpenAPI document of the tables, as JSON text.
   [[nodiscard]] const std::string& openapi() const { return openapi_; }
 
+  [[nodiscard]] const RouteStatistics& route_statistics() const { return route_statistics_; }
+
  private:
   struct Progress;
+  class Account;
 
   void Answer(const Request& request, Call& call, Progress& progress, Response& response);
   void AnswerUnrouted(const Request& request, const Match& match, Response& response) const;
@@ -57,6 +61,7 @@ class Api {
   const Cors cors_;
   const AnswerHeaders headers_;
   const std::string openapi_;
+  RouteStatistics route_statistics_;
   RequestIds ids_;
 };
 

@@ -15,6 +15,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -42,6 +43,16 @@ enum class Authority : std::uint8_t { kAdmin, kUser, kPublic };
 
 // Which budget of requests a route draws on.
 enum class Tier : std::uint8_t { kNone, kAuth, kWrite, kRead, kHealth };
+
+// The most statements a request may need of the database, however much data there is; asking about the
+// token is not counted.
+struct Statements {
+  std::optional<std::int64_t> max = {};  // none: it grows with what the request changes
+
+  [[nodiscard]] constexpr bool Allows(std::int64_t count) const { return !max || count <= *max; }
+};
+inline constexpr Statements kNoStatements{0};
+inline constexpr Statements kVaries{};
 
 template <class T>
 struct Path {
@@ -217,6 +228,7 @@ struct Route {
   std::string_view path;  // "/agents/{agent_id}"; parameters match one segment
   Authority authority;
   Tier tier;
+  Statements statements;
   Endpoint endpoint;
   std::string_view summary;  // one sentence with its full stop
 };

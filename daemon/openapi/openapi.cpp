@@ -114,6 +114,7 @@ json Operation(const Route& route, json& schemas) {
                     {"summary", route.summary},
                     {"x-authority", kAuthorityNames[static_cast<std::size_t>(route.authority)]},
                     {"x-rate-tier", kTierNames[static_cast<std::size_t>(route.tier)]}};
+  if (route.statements.max) operation["x-statements-max"] = *route.statements.max;
   if (route.authority == Authority::kPublic) operation["security"] = json::array();
   json parameters = json::array();
   AddParameters(shape.path, "path", parameters);

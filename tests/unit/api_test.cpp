@@ -82,15 +82,18 @@ Document Fail(Call&, Query<How> query) {
 }
 
 constexpr Route kRows[] = {
-    {"things.get", Method::kGet, "/things/{id}", Authority::kUser, Tier::kRead, Handle<&Get>, "One."},
-    {"things.create", Method::kPost, "/things", Authority::kUser, Tier::kWrite, Handle<&Create>, "Make."},
-    {"things.replace", Method::kPut, "/things/{id}", Authority::kAdmin, Tier::kWrite, Handle<&Replace>,
-     "Put."},
-    {"things.delete", Method::kDelete, "/things/{id}", Authority::kUser, Tier::kWrite, Handle<&Delete>,
-     "Drop."},
-    {"login", Method::kPost, "/login", Authority::kPublic, Tier::kAuth, Handle<&LogIn>, "Log in."},
-    {"page", Method::kGet, "/page", Authority::kPublic, Tier::kNone, Handle<&Page>, "A page."},
-    {"fail", Method::kGet, "/fail", Authority::kPublic, Tier::kNone, Handle<&Fail>, "Fails."},
+    {"things.get", Method::kGet, "/things/{id}", Authority::kUser, Tier::kRead, kNoStatements, Handle<&Get>,
+     "One."},
+    {"things.create", Method::kPost, "/things", Authority::kUser, Tier::kWrite, kNoStatements,
+     Handle<&Create>, "Make."},
+    {"things.replace", Method::kPut, "/things/{id}", Authority::kAdmin, Tier::kWrite, kNoStatements,
+     Handle<&Replace>, "Put."},
+    {"things.delete", Method::kDelete, "/things/{id}", Authority::kUser, Tier::kWrite, kNoStatements,
+     Handle<&Delete>, "Drop."},
+    {"login", Method::kPost, "/login", Authority::kPublic, Tier::kAuth, kNoStatements, Handle<&LogIn>,
+     "Log in."},
+    {"page", Method::kGet, "/page", Authority::kPublic, Tier::kNone, kNoStatements, Handle<&Page>, "A page."},
+    {"fail", Method::kGet, "/fail", Authority::kPublic, Tier::kNone, kNoStatements, Handle<&Fail>, "Fails."},
 };
 static_assert(WellFormed(kRows));
 constexpr std::span<const Route> kTables[] = {kRows};

@@ -16,6 +16,7 @@ Route Row(std::string_view id, Method method, std::string_view path, Authority a
           .path = path,
           .authority = authority,
           .tier = Tier::kNone,
+          .statements = kNoStatements,
           .endpoint = {},
           .summary = "A row."};
 }
