@@ -184,6 +184,26 @@ void Pipeline::Submit(Pending& pending) {
   owner_.FlushWanted();
 }
 
+bool Pipeline::Avoids(const Query& query) const {
+  const auto avoided = avoided_until_.find(&query);
+  return avoided != avoided_until_.end() && clock_.Now() < avoided->second;
+}
+
+// Those that queued before it was known.
+void Pipeline::MoveAvoided() {
+  if (avoided_until_.empty()) return;
+  std::vector<Pending*> moved;
+  std::erase_if(queue_, [&](Pending* pending) {
+    const bool avoided = Avoids(pending->query_);
+    if (avoided) moved.push_back(pending);
+    return avoided;
+  });
+  for (Pending* pending : moved) {
+    pending->queued_ = false;
+    Move(*pending);
+  }
+}
+
 bool Pipeline::GiveUp(Pending& pending) {
   counters_->given_up.Add();
   std::erase(again_, &pending);
@@ -269,7 +289,9 @@ void Pipeline::Flush() {
     replacing_ = true;
     Want();
   }
-  if (next_link_ || queue_.empty()) return;
+  if (next_link_) return;
+  MoveAvoided();
+  if (queue_.empty()) return;
   flushing_ = true;
   if (in_flight_.empty()) BeginRunning();
   options_.traffic == Traffic::kReads ? SendReads() : SendWrites();
@@ -503,9 +525,8 @@ void Pipeline::Judge(Pending& pending, const SqlError& error) {
   // Else the server's own limit ended it, or somebody who meant it.
   const bool cancelled = error.sqlstate == "57014" && cancelled_at_ >= pending.sent_at_;
   if (cancelled || failure == Failure::kConflict) {
-    counters_->moved.Add();
-    pending.outcome = Pending::Outcome::kMoved;
-    Answer(pending);
+    if (cancelled) avoided_until_[&pending.query_] = clock_.Now() + options_.avoid_for;
+    Move(pending);
     return;
   }
   if (failure == Failure::kStale && !std::exchange(pending.reprepared_, true)) {
@@ -560,6 +581,12 @@ void Pipeline::Answer(Pending& pending) {
   const Steady sent = std::max(pending.sent_at_, pending.submitted_at_);
   statistics_.Note(pending.query_, {sent - pending.submitted_at_, clock_.Now() - sent}, failed);
   pending.OnAnswered();
+}
+
+void Pipeline::Move(Pending& pending) {
+  counters_->moved.Add();
+  pending.outcome = Pending::Outcome::kMoved;
+  Answer(pending);
 }
 
 void Pipeline::Fail(Pending& pending, Error error) {

@@ -21,7 +21,8 @@
 //
 // What becomes of a statement when something goes wrong:
 //   too slow         longer than `patience` while others wait behind it: it is cancelled and the
-//                    caller told to run it elsewhere (Pending::Outcome::kMoved)
+//                    caller told to run it elsewhere (Pending::Outcome::kMoved); for `avoid_for` its
+//                    like, which may wait for the same lock, are told so without trying
 //   connection lost  reads are sent once more on the next connection; a write whose answer is
 //                    missing is in doubt (Code::kInDoubt); what was not sent yet just waits
 //   schema changed   prepared again under a new name and sent once more
@@ -33,6 +34,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/clock.h"
@@ -57,6 +59,7 @@ struct PipelineOptions {
   std::size_t in_flight_bytes_max = 1'048'576;  // of their values; one statement may exceed it alone
   std::chrono::milliseconds queue_timeout{2'000};
   std::chrono::milliseconds patience{100};
+  std::chrono::milliseconds avoid_for{5'000};
   std::chrono::milliseconds statement_timeout{5'000};  // the server's; it is left half a second later
   std::chrono::seconds lifetime_max{1'800};            // of a connection, varied by up to 10 %
 };
@@ -168,6 +171,9 @@ class Pipeline {
   // a value holds U+0000; then OnAnswered will not be called.
   void Submit(Pending& pending);
 
+  // The statement was too slow just now and is not wanted here for a while.
+  [[nodiscard]] bool Avoids(const Query& query) const;
+
   // The caller does not wait any longer: OnAnswered will not be called.  True when the statement may
   // nevertheless have its effect.
   [[nodiscard]] bool GiveUp(Pending& pending);
@@ -205,6 +211,7 @@ class Pipeline {
   bool SendBarrier();
   void Push();
   void NoteBatch(std::size_t size);
+  void MoveAvoided();
 
   void Take(void* answer);
   void Finish();
@@ -216,6 +223,7 @@ class Pipeline {
   void BeginRunning();
 
   void Answer(Pending& pending);
+  void Move(Pending& pending);
   void Fail(Pending& pending, Error error);
   void Doubt(Pending& pending, std::string_view cause);
   void Lost(std::string_view cause);
@@ -242,6 +250,7 @@ class Pipeline {
   std::unique_ptr<Unsynced> unsynced_;
   std::vector<Pending*> held_;   // committed, waiting for the disk
   std::vector<Pending*> again_;  // to be sent once more, in order
+  std::unordered_map<const Query*, Clock::Steady> avoided_until_;
   std::uint32_t barriers_tried_ = 0;
   Clock::Steady running_since_{};  // when something was last sent to an idle server, or heard of a busy one
   Clock::Steady cancelled_at_{};  // when that was last asked for

@@ -59,6 +59,7 @@ PipelineLane::~PipelineLane() {
 
 std::optional<db::Rows> PipelineLane::Execute(const db::Query& query, const db::Params& params,
                                               Clock::Steady deadline) {
+  if (pipeline_.Avoids(query)) return std::nullopt;
   Waiting waiting{*this, query, params};
   waiting.Sleep(deadline);
   switch (waiting.outcome) {

@@ -166,8 +166,10 @@ TEST_CASE_METHOD(Fixture, "reads are sent again when their connection is lost", 
 }
 
 TEST_CASE_METHOD(Fixture, "a read is not sent a third time", "[pipeline]") {
-  test::PipelineDriver driver{database.url(), Reads()};
-  auto& slow = driver.Send(kSleep, {"3"});
+  PipelineOptions options = Reads();
+  options.statement_timeout = 60s;
+  test::PipelineDriver driver{database.url(), options};
+  auto& slow = driver.Send(kSleep, {"60"});
   for (int i = 0; i < 2; ++i) {
     AwaitRunning(driver, "pg_sleep");
     Kill(driver);
@@ -201,6 +203,20 @@ TEST_CASE_METHOD(Fixture, "a statement that holds up others is cancelled and mov
   CHECK(NumberIn(quick) == 7);
   CHECK(driver.stats().cancels >= 1);
   CHECK(driver.stats().lost == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "one statement pays for finding out that all of its kind wait", "[pipeline]") {
+  side.Script("BEGIN; LOCK TABLE things");
+  test::PipelineDriver driver{database.url(), Reads()};
+  std::vector<test::PipelineDriver::Statement*> stuck;
+  for (int i = 0; i < 30; ++i) stuck.push_back(&driver.Send(kAll));
+  auto& quick = driver.Send(kEcho, {"7"});
+  driver.UntilAnswered();
+  for (const auto* one : stuck) CHECK(one->outcome == Outcome::kMoved);
+  CHECK(NumberIn(quick) == 7);
+  CHECK(driver.stats().cancels <= 3);
+  CHECK(driver.pipeline().Avoids(kAll));
+  CHECK_FALSE(driver.pipeline().Avoids(kEcho));
 }
 
 TEST_CASE_METHOD(Fixture, "a slow statement that nobody waits behind is left alone", "[pipeline]") {

@@ -87,8 +87,8 @@ consteval std::size_t CountMembers() {
 
 TEST_CASE("every member of the configuration has exactly one key", "[config]") {
   constexpr std::size_t kNested = 8;  // http, limits, database, pool, pipeline, lane, auth, log
-  // traffic, in_flight_bytes_max, statement_timeout and lifetime_max of a lane
-  constexpr std::size_t kDerived = 4;
+  // traffic, in_flight_bytes_max, avoid_for, statement_timeout and lifetime_max of a lane
+  constexpr std::size_t kDerived = 5;
   constexpr std::size_t kMembers = CountMembers<Config>() + CountMembers<HttpConfig>() +
                                    CountMembers<HttpLimits>() + CountMembers<DatabaseConfig>() +
                                    CountMembers<db::PoolOptions>() + CountMembers<PipelineConfig>() +
