@@ -39,6 +39,7 @@ set(GATHERING_CORE_SOURCES
   core/db/statistics.cpp
   core/health/monitor.cpp
   core/health/system.cpp
+  core/idempotency/idempotency.cpp
   core/models/models.cpp
   core/personas/personas.cpp
   core/providers/providers.cpp
@@ -56,6 +57,7 @@ set(GATHERING_MIGRATIONS
   core/db/migrations/0002_catalog.sql
   core/db/migrations/0003_circles.sql
   core/db/migrations/0004_counts.sql
+  core/db/migrations/0005_idempotency.sql
 )
 # Named statements.
 set(GATHERING_SQL
@@ -67,6 +69,7 @@ set(GATHERING_SQL
   core/db/connections.sql
   core/db/migrate.sql
   core/health/health.sql
+  core/idempotency/idempotency.sql
   core/models/models.sql
   core/personas/personas.sql
   core/providers/providers.sql

@@ -20,6 +20,7 @@ set(GATHERING_DAEMON_SOURCES
   daemon/http/cors.cpp
   daemon/http/engine.cpp
   daemon/http/gate.cpp
+  daemon/http/idempotency.cpp
   daemon/http/listener.cpp
   daemon/http/message.cpp
   daemon/http/problem.cpp

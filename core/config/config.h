@@ -48,6 +48,7 @@ struct HttpConfig {
   std::chrono::milliseconds drain_delay{
       0};  // at SIGTERM: not ready, but still served, so that balancers notice
   std::chrono::milliseconds drain_timeout{30'000};  // after that, for requests in progress
+  std::chrono::seconds idempotency_ttl{86'400};     // how long an Idempotency-Key is remembered
   HttpLimits limits;
 };
 

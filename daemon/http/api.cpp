@@ -8,6 +8,8 @@
 #include "core/auth/authority.h"
 #include "core/base/log.h"
 #include "core/config/config.h"
+#include "core/idempotency/idempotency.h"
+#include "daemon/http/idempotency.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/status.h"
 #include "daemon/openapi/openapi.h"
@@ -107,9 +109,35 @@ void Api::Answer(const Request& request, Call& call, Progress& progress, Respons
   progress.route_id = route.id;
   progress.tier = route.tier;
   Authorise(request, route.authority, call);
+  if (const auto key = IdempotencyKeyOf(request, route)) {
+    AnswerOnce(*key, request, match, call, response);
+    return;
+  }
   const Account account{route_statistics_, route, call};
   Input input{request, match.parameters, limits_};
   route.endpoint.invoke(call, input, response);
+}
+
+void Api::AnswerOnce(std::string_view key, const Request& request, const Match& match, Call& call,
+                     Response& response) const {
+  const std::string fingerprint = FingerprintOf(request);
+  const idempotency::Key claim{.user_id = call.principal().user_id, .key = key, .fingerprint = fingerprint};
+  // May be run again after a conflict, so everything in it begins anew.
+  call.Write([&](db::Tx& tx) {
+    response = Response{};
+    if (auto known = idempotency::Claim(tx, claim, services_.config.http.idempotency_ttl)) {
+      response.status = known->status;
+      response.content_type = std::move(known->content_type);
+      response.body = std::move(known->body);
+      response.Set(kIdempotencyReplayedHeader, "true");
+      return;
+    }
+    const Call::Joined joined{call, tx};
+    Input input{request, match.parameters, limits_};
+    match.route->endpoint.invoke(call, input, response);
+    idempotency::Keep(
+        tx, claim, {.status = response.status, .content_type = response.content_type, .body = response.body});
+  });
 }
 
 void Api::AnswerUnrouted(const Request& request, const Match& match, Response& response) const {

@@ -7,6 +7,9 @@
 // for an allowed origin, the CORS headers.  Errors are {"detail": …, "request_id": …};
 // `detail` is a sentence, or for 422 the list of broken rules.
 //
+// A POST with an Idempotency-Key is handled as a whole in one transaction, which also keeps its answer: asked
+// again, because the first answer never arrived, it is answered the same and nothing is done twice.
+//
 // A path that no route has is only called unknown to those who are known themselves;
 // everybody else is told to say who they are.
 #include <span>
@@ -48,6 +51,8 @@ class Api {
   class Account;
 
   void Answer(const Request& request, Call& call, Progress& progress, Response& response);
+  void AnswerOnce(std::string_view key, const Request& request, const Match& match, Call& call,
+                  Response& response) const;
   void AnswerUnrouted(const Request& request, const Match& match, Response& response) const;
   void Authorise(const Request& request, Authority needed, Call& call) const;
   void Dress(const Request& request, const Progress& progress, Response& response) const;

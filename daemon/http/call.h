@@ -71,6 +71,7 @@ class Call final : private db::Executor {
   // Statements that hold together: one transaction, run beside the loop while this request's fiber sleeps.
   template <class F>
   auto Write(F&& work) {
+    if (joined_ != nullptr) return work(*joined_);
     return services_.database.Transact(
         db::Mode::kWrite,
         [&](db::Tx& tx) {
@@ -79,6 +80,18 @@ class Call final : private db::Executor {
         },
         deadline_);
   }
+
+  // While it lives, db() and Write use this transaction, whoever asks.
+  class Joined {
+   public:
+    Joined(Call& call, db::Tx& tx) : call_(call) { call_.joined_ = &tx; }
+    ~Joined() { call_.joined_ = nullptr; }
+    Joined(const Joined&) = delete;
+    Joined& operator=(const Joined&) = delete;
+
+   private:
+    Call& call_;
+  };
 
   // How many statements this request has run so far.
   [[nodiscard]] std::uint32_t statements() const { return statements_; }
@@ -93,6 +106,7 @@ class Call final : private db::Executor {
   };
 
   db::Rows Execute(const db::Query& query, const db::Params& params) override {
+    if (joined_ != nullptr) return joined_->Execute(query, params);
     ++statements_;
     return services_.database.Execute(query, params, deadline_);
   }
@@ -102,6 +116,7 @@ class Call final : private db::Executor {
   Clock::Steady deadline_;
   std::string_view request_id_;
   std::uint32_t statements_ = 0;
+  db::Tx* joined_ = nullptr;
   std::optional<auth::Principal> principal_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "core/base/text.h"
 #include "core/schema/describe.h"
+#include "daemon/http/idempotency.h"
 
 namespace gathering::openapi {
 namespace {
@@ -119,6 +120,15 @@ json Operation(const Route& route, json& schemas) {
   json parameters = json::array();
   AddParameters(shape.path, "path", parameters);
   AddParameters(shape.query, "query", parameters);
+  if (http::HonoursIdempotencyKey(route)) {
+    parameters.push_back({{"name", http::kIdempotencyKeyHeader},
+                          {"in", "header"},
+                          {"required", false},
+                          {"description",
+                           "Asked again with the same key, the answer is the same and nothing is done twice; "
+                           "409 when the key was used for another request"},
+                          {"schema", {{"type", "string"}, {"minLength", 1}, {"maxLength", 255}}}});
+  }
   if (!parameters.empty()) operation["parameters"] = std::move(parameters);
   if (shape.body != nullptr) {
     operation["requestBody"] = {{"required", true},

@@ -83,6 +83,10 @@ verdict() {
 
 sql() { psql -qXAt -h "$(sed -n 2p "$work/data/gathering.lock")" -U gathering -d gathering "$@"; }
 
+free_port() {
+  "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
 # api METHOD PATH [JSON]
 api() {
   curl -fsS -o /dev/null -X "$1" -H "$bearer" ${3:+-H 'Content-Type: application/json' -d "$3"} "http://$daemon$2"
@@ -137,12 +141,13 @@ answer() {
 
 # --- both servers and what they hold -------------------------------------------------------------
 
+# Neither of the two writes a line for each request.
+daemon=127.0.0.1:$(free_port)
 env -i PATH="$PATH" ADMIN_EMAIL=$email ADMIN_PASSWORD_HASH="$hash" GATHERING_HTTP_LOOPS=$loops \
-  "$build/gathering" serve --config /dev/null --listen 127.0.0.1:0 --data-dir "$work/data" \
-  --log-format json >"$work/daemon.log" 2>&1 &
+  "$build/gathering" serve --config /dev/null --listen "$daemon" --data-dir "$work/data" \
+  --log-format json --log-level warning >"$work/daemon.log" 2>&1 &
 started+=($!)
-wait_for 60 $! grep -q '"msg":"listening"' "$work/daemon.log"
-daemon=$(sed -n 's/.*"msg":"listening","address":"\([^"]*\)".*/\1/p' "$work/daemon.log")
+wait_for 60 $! curl -fs -o /dev/null "http://$daemon/health/live"
 token=$(curl -fsS --data-urlencode username=$email --data-urlencode password=$password "http://$daemon/auth/login" |
   sed -n 's/.*"access_token":"\([^"]*\)".*/\1/p')
 bearer="Authorization: Bearer $token"
@@ -170,7 +175,7 @@ bare=$(cat "$work/bare.address")
 as_peer=(env -i PATH="$PATH" PYTHONDONTWRITEBYTECODE=1
   DATABASE_URL="host='$(sed -n 2p "$work/data/gathering.lock")' user=gathering dbname=gathering")
 "${as_peer[@]}" timeout 60 "$python" "$peer_program" --seed >"$work/seed.log" 2>&1 || give_up "the peer cannot be seeded"
-port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 peer=127.0.0.1:$port
 "${as_peer[@]}" "$python" "$peer_program" --port "$port" --workers "$peer_workers" >"$work/peer.log" 2>&1 &
 started+=($!)

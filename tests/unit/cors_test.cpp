@@ -47,7 +47,8 @@ TEST_CASE("a page of an allowed origin may ask for what the API offers") {
   CHECK(has("Access-Control-Max-Age", "600"));
   CHECK(has("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, PATCH, OPTIONS"));
   CHECK(has("Access-Control-Allow-Headers",
-            "Accept, Accept-Language, Authorization, Content-Language, Content-Type, X-Request-ID"));
+            "Accept, Accept-Language, Authorization, Content-Language, Content-Type, Idempotency-Key, "
+            "X-Request-ID"));
 }
 
 TEST_CASE("a page of any other origin may not, however alike it looks") {

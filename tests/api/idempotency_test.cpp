@@ -1,0 +1,162 @@
+// A POST asked more than once with the same Idempotency-Key.
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <thread>
+
+#include "core/db/connection.h"
+#include "tests/support/daemon.h"
+#include "tests/support/db_proxy.h"
+#include "tests/support/postgres.h"
+#include "tests/support/temporary_directory.h"
+
+namespace gathering::test {
+namespace {
+
+using nlohmann::json;
+
+std::string TokenOf(HttpClient& client, std::string_view email, std::string_view password) {
+  return client.Post("/auth/login/json", json{{"email", email}, {"password", password}})
+      .Json()
+      .at("access_token");
+}
+
+// A client of one user who sends what a key is to make happen once.
+class KeyedClient {
+ public:
+  KeyedClient(const RunningDaemon& daemon, std::string token)
+      : client_(daemon.Client()), token_(std::move(token)) {}
+
+  Answer Post(std::string_view path, const json& body, std::string_view key) {
+    const Headers headers = {{"Authorization", "Bearer " + token_},
+                             {"Content-Type", "application/json"},
+                             {"Idempotency-Key", std::string{key}}};
+    return client_.Send("POST", path, headers, body.dump());
+  }
+
+ private:
+  HttpClient client_;
+  std::string token_;
+};
+
+void RunningCrew(HttpClient& admin) {
+  REQUIRE(admin.Post("/circles", json{{"name", "crew"}}).status == 201);
+  REQUIRE(admin.Post("/circles/crew/start").status == 200);
+}
+
+}  // namespace
+
+TEST_CASE("a request asked again with its key is answered the same and done once") {
+  RunningDaemon daemon{{}};
+  HttpClient admin = daemon.Admin();
+  RunningCrew(admin);
+  KeyedClient keyed{daemon, TokenOf(admin, kAdminEmail, kAdminPassword)};
+  const json body = {{"title", "once"}};
+  const std::string path = "/circles/crew/tasks";
+  const Answer first = keyed.Post(path, body, "key-1");
+  REQUIRE(first.status == 201);
+  CHECK_FALSE(first.Header("Idempotency-Replayed"));
+  const auto tasks = [&] { return admin.Get(path).Json().at("total").get<int>(); };
+
+  SECTION("the same request") {
+    const Answer second = keyed.Post(path, body, "\"key-1\"");
+    CHECK(second.status == 201);
+    CHECK(second.body == first.body);
+    CHECK(second.Header("Idempotency-Replayed") == "true");
+    CHECK(tasks() == 1);
+  }
+  SECTION("another request with the key") {
+    CHECK(keyed.Post(path, json{{"title", "twice"}}, "key-1").status == 409);
+    CHECK(tasks() == 1);
+  }
+  SECTION("another user with the key") {
+    admin.Post("/auth/register",
+               json{{"email", "u@example.com"}, {"password", "a-long-password"}, {"name", "U"}});
+    KeyedClient other{daemon, TokenOf(admin, "u@example.com", "a-long-password")};
+    CHECK(other.Post(path, body, "key-1").status == 201);
+    CHECK(tasks() == 2);
+  }
+  SECTION("a key that was refused is free") {
+    CHECK(keyed.Post(path, json{{"title", ""}}, "key-2").status == 422);
+    CHECK(keyed.Post("/circles/none/tasks", body, "key-2").status == 404);
+    CHECK(keyed.Post(path, body, "key-2").status == 201);
+    CHECK(tasks() == 2);
+  }
+  SECTION("what is no key") {
+    CHECK(keyed.Post(path, body, "two words").status == 400);
+    CHECK(keyed.Post(path, body, "\"\"").status == 400);
+    CHECK(keyed.Post(path, body, std::string(256, 'k')).status == 400);
+    CHECK(keyed.Post(path, body, std::string(255, 'k')).status == 201);
+  }
+  SECTION("several transactions become one") {
+    const json routed = {{"title", "routed"}, {"required_competencies", {"python"}}};
+    REQUIRE(admin.Post("/circles/crew/agents?agent_id=1&agent_name=Ada&competencies=python").status == 200);
+    const Answer made = keyed.Post(path, routed, "key-3");
+    CHECK(made.Json().at("status") == "assigned");
+    CHECK(keyed.Post(path, routed, "key-3").body == made.body);
+    CHECK(tasks() == 2);
+  }
+  SECTION("many at once") {
+    std::atomic<int> wrong = 0;
+    std::vector<std::jthread> all;
+    const std::string token = TokenOf(admin, kAdminEmail, kAdminPassword);
+    for (int i = 0; i < 8; ++i) {
+      all.emplace_back([&] {
+        KeyedClient one{daemon, token};
+        const Answer answer = one.Post(path, body, "key-4");
+        if (answer.status != 201 || answer.Json().at("id") != 2) ++wrong;
+      });
+    }
+    all.clear();
+    CHECK(wrong == 0);
+    CHECK(tasks() == 2);
+  }
+}
+
+TEST_CASE("an answer is remembered over a restart") {
+  const TemporaryDirectory data;
+  std::string body;
+  for (int run = 0; run < 2; ++run) {
+    RunningDaemon daemon{{.database_url = {}, .data_dir = data.path()}};
+    HttpClient admin = daemon.Admin();
+    KeyedClient keyed{daemon, TokenOf(admin, kAdminEmail, kAdminPassword)};
+    const Answer answer = keyed.Post("/circles", json{{"name", "crew"}}, "key");
+    CHECK(answer.status == 201);
+    CHECK(answer.Header("Idempotency-Replayed").has_value() == (run == 1));
+    if (run == 1) CHECK(answer.body == body);
+    body = answer.body;
+  }
+}
+
+TEST_CASE("200 commits whose answer is lost, asked again with their keys, are done exactly once") {
+  constexpr int kTasks = 200;
+  const FreshDatabase database;
+  DbProxy proxy{TestCluster::Instance().Socket()};
+  RunningDaemon daemon{{.database_url = proxy.Url(database.url()),
+                        .environment = {{"GATHERING_DATABASE_POOL_CONNECTIONS_MAX", "2"}}}};
+  HttpClient admin = daemon.Admin();
+  RunningCrew(admin);
+  KeyedClient keyed{daemon, TokenOf(admin, kAdminEmail, kAdminPassword)};
+  int in_doubt = 0;
+  for (int i = 0; i < kTasks; ++i) {
+    const json body = {{"title", "task " + std::to_string(i)}};
+    const std::string key = "key-" + std::to_string(i);
+    std::atomic<bool> cut = false;
+    proxy.SetHook([&](const FrontendMessage& message) {
+      return IsCommit(message) && !cut.exchange(true) ? Verdict::kCutAfter : Verdict::kPass;
+    });
+    const Answer first = keyed.Post("/circles/crew/tasks", body, key);
+    if (first.status == 503) ++in_doubt;
+    proxy.SetHook({});
+    const Answer again = keyed.Post("/circles/crew/tasks", body, key);
+    CHECK(again.status == 201);
+    CHECK(again.Json().at("title") == body.at("title"));
+  }
+  CHECK(in_doubt == kTasks);
+  CHECK(proxy.Stats().cuts == kTasks);
+  db::Connection sql{{.url = database.url()}};
+  CHECK(sql.Execute("SELECT count(*) FROM tasks").As<std::int64_t>(0) == kTasks);
+  CHECK(sql.Execute("SELECT count(DISTINCT title) FROM tasks").As<std::int64_t>(0) == kTasks);
+}
+
+}  // namespace gathering::test
