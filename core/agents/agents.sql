@@ -23,7 +23,7 @@ FROM agents a
 WHERE a.id = $1;
 
 -- Nobody scores results, and neither memories nor messages are kept yet.
--- name: agent_rows
+-- name: agent_rows (slow)
 SELECT a.id, a.name, a.role, a.provider_name AS provider, coalesce(m.model_alias, a.model_name) AS model,
        a.status, true AS is_active, work.tasks_completed, work.reviews_done, work.approval_rate,
        0.0::float8 AS average_quality_score, a.last_active_at, a.name AS persona_name, a.role AS persona_role,

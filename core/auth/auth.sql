@@ -73,7 +73,7 @@ WHERE token_sha256 IN (
   LIMIT $1
   FOR UPDATE SKIP LOCKED);
 
--- name: token_revocation_counts
+-- name: token_revocation_counts (slow)
 SELECT count(*) AS total, count(*) FILTER (WHERE expires_at > $1) AS active
 FROM token_revocations;
 

@@ -1,4 +1,4 @@
--- name: dashboard_stats
+-- name: dashboard_stats (slow)
 SELECT (SELECT json_build_object('total', count(*), 'active', count(*),
                                  'busy', count(*) FILTER (WHERE status = 'busy'),
                                  'idle', count(*) FILTER (WHERE status = 'idle')) FROM agents) AS agents,
@@ -12,7 +12,7 @@ SELECT (SELECT json_build_object('total', count(*), 'active', count(*),
         FROM circle_members) AS activity,
        false AS demo_mode;
 
--- name: dashboard_circles
+-- name: dashboard_circles (slow)
 SELECT c.id, c.name, c.name AS display_name, NULL::text AS description, c.created_by AS owner_id,
        '{}'::text AS settings, c.require_review, 1::bigint AS min_reviewers, true AS auto_assign_reviewer,
        false AS self_review_allowed, true AS escalate_on_reject, '{}'::text AS review_policy, c.auto_route,

@@ -12,9 +12,11 @@ namespace {
 constexpr std::string_view kMaxAge = "600";  // seconds
 constexpr std::string_view kMethods = "GET, POST, PUT, DELETE, PATCH, OPTIONS";
 constexpr std::string_view kHeaders =
-    "Accept, Accept-Language, Authorization, Content-Language, Content-Type, Idempotency-Key, X-Request-ID";
+    "Accept, Accept-Language, Authorization, Content-Language, Content-Type, Idempotency-Key, "
+    "X-Request-ID";
 constexpr std::string_view kExposed =
-    "X-Request-ID, Idempotency-Replayed, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset";
+    "X-Request-ID, Idempotency-Replayed, Retry-After, "
+    "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset";
 
 // Is every word of the comma-separated `asked` in the comma-separated `allowed`, without regard to case?
 bool AllIn(std::string_view asked, std::string_view allowed) {

@@ -47,7 +47,8 @@ void RunningCrew(HttpClient& admin) {
 }  // namespace
 
 TEST_CASE("a request asked again with its key is answered the same and done once") {
-  RunningDaemon daemon{{}};
+  const FreshDatabase database;
+  RunningDaemon daemon{{.database_url = database.url()}};
   HttpClient admin = daemon.Admin();
   RunningCrew(admin);
   KeyedClient keyed{daemon, TokenOf(admin, kAdminEmail, kAdminPassword)};

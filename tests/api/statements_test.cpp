@@ -170,7 +170,8 @@ TEST_CASE("the sweep knows every route that reads the database") {
 }
 
 TEST_CASE("no request of a working day needs more statements than its route may") {
-  RunningDaemon daemon{{}};
+  const FreshDatabase database;
+  RunningDaemon daemon{{.database_url = database.url()}};
   HttpClient admin = daemon.Admin();
   const auto post = [&](const std::string& path, const json& body = nullptr) {
     const Answer answer = body.is_null() ? admin.Post(path) : admin.Post(path, body);
@@ -220,7 +221,8 @@ TEST_CASE("no request of a working day needs more statements than its route may"
 }
 
 TEST_CASE("the operator sees pool, pipelines, statements and routes") {
-  RunningDaemon daemon{{.environment = {{"GATHERING_HTTP_LOOPS", "2"}}}};
+  const FreshDatabase database;
+  RunningDaemon daemon{{.database_url = database.url(), .environment = {{"GATHERING_HTTP_LOOPS", "2"}}}};
   HttpClient admin = daemon.Admin();
   for (int i = 0; i < 20; ++i) CHECK(admin.Get("/agents").status == 200);
   const json report = admin.Get("/health/database").Json();

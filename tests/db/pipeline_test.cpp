@@ -143,7 +143,7 @@ TEST_CASE_METHOD(Fixture, "a write holds its locks no longer than it runs", "[pi
   side.Script("INSERT INTO things (id) VALUES (1)");
   test::PipelineDriver driver{database.url(), Writes()};
   driver.Send(kUpdate, {"1"});
-  auto& slow = driver.Send(kInsertSlowly, {"7", "2"});
+  auto& slow = driver.Send(kInsertSlowly, {"7", "4"});
   AwaitRunning(driver, "pg_sleep");
   // The first write of the batch has committed, though nobody was told yet.
   side.Script("SET lock_timeout = '100ms'");
@@ -153,8 +153,10 @@ TEST_CASE_METHOD(Fixture, "a write holds its locks no longer than it runs", "[pi
 }
 
 TEST_CASE_METHOD(Fixture, "reads are sent again when their connection is lost", "[pipeline]") {
-  test::PipelineDriver driver{database.url(), Reads()};
-  auto& slow = driver.Send(kSleep, {"0.05"});
+  PipelineOptions options = Reads();
+  options.patience = 10s;
+  test::PipelineDriver driver{database.url(), options};
+  auto& slow = driver.Send(kSleep, {"1"});
   auto& quick = driver.Send(kEcho, {"7"});
   AwaitRunning(driver, "pg_sleep");
   Kill(driver);
@@ -170,10 +172,11 @@ TEST_CASE_METHOD(Fixture, "a read is not sent a third time", "[pipeline]") {
   options.statement_timeout = 60s;
   test::PipelineDriver driver{database.url(), options};
   auto& slow = driver.Send(kSleep, {"60"});
-  for (int i = 0; i < 2; ++i) {
+  for (std::uint64_t round = 1; round <= 2; ++round) {
+    driver.Until([&] { return driver.stats().connects == round; });
     AwaitRunning(driver, "pg_sleep");
     Kill(driver);
-    driver.Until([&] { return driver.stats().lost == static_cast<std::uint64_t>(i + 1); });
+    driver.Until([&] { return driver.stats().lost == round; });
   }
   driver.UntilAnswered();
   CHECK(slow.code() == Code::kUnavailable);
@@ -316,7 +319,7 @@ TEST_CASE_METHOD(Fixture, "a statement waits so long to be sent and no longer", 
   options.queue_timeout = 100ms;
   options.patience = 10s;
   test::PipelineDriver driver{database.url(), options};
-  auto& slow = driver.Send(kSleep, {"0.6"});
+  auto& slow = driver.Send(kSleep, {"2"});
   AwaitRunning(driver, "pg_sleep");
   auto& waiting = driver.Send(kEcho, {"1"});
   driver.Until([&] { return waiting.answered; });
