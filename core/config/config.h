@@ -48,7 +48,9 @@ struct HttpConfig {
   std::chrono::milliseconds drain_delay{
       0};  // at SIGTERM: not ready, but still served, so that balancers notice
   std::chrono::milliseconds drain_timeout{30'000};  // after that, for requests in progress
-  std::chrono::seconds idempotency_ttl{86'400};     // how long an Idempotency-Key is remembered
+  // How long an Idempotency-Key is remembered; far longer than a request may take, or who waits for the first
+  // one could find the key expired and do it again.
+  std::chrono::seconds idempotency_ttl{86'400};
   HttpLimits limits;
 };
 
@@ -58,7 +60,7 @@ struct PipelineConfig {
 };
 
 struct DatabaseConfig {
-  db::PoolOptions pool;      // pool.url empty: the embedded database
+  db::PoolOptions pool;  // pool.url empty: the embedded database
   PipelineConfig pipeline;
   std::string binaries_dir;  // of PostgreSQL; empty: looked for
   std::string

@@ -104,7 +104,7 @@ constexpr Key kKeys[] = {
      .member = Milliseconds{&Http<&HC::drain_timeout>, 0ms, 1h}},
     {.name = "http.idempotency_ttl",
      .sentence = "How long an Idempotency-Key and its answer are remembered.",
-     .member = Seconds{&Http<&HC::idempotency_ttl>, 1s, 720h}},
+     .member = Seconds{&Http<&HC::idempotency_ttl>, 10min, 720h}},
 
     {.name = "http.limits.request_line_bytes_max",
      .sentence = "Longest request line; beyond it 414.",

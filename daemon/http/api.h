@@ -8,7 +8,8 @@
 // `detail` is a sentence, or for 422 the list of broken rules.
 //
 // A POST with an Idempotency-Key is handled as a whole in one transaction, which also keeps its answer: asked
-// again, because the first answer never arrived, it is answered the same and nothing is done twice.
+// again, because the first answer never arrived, it is answered the same and nothing is done twice.  The
+// statistics of routes leave such requests out, for they need statements of their own.
 //
 // A path that no route has is only called unknown to those who are known themselves;
 // everybody else is told to say who they are.

@@ -18,9 +18,11 @@ std::optional<std::string_view> IdempotencyKeyOf(const Request& request, const R
   if (!header) return std::nullopt;
   std::string_view key = Trimmed(*header);
   if (key.size() >= 2 && key.front() == '"' && key.back() == '"') key = key.substr(1, key.size() - 2);
-  const bool visible = std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < '\x7f'; });
+  const bool visible =
+      std::all_of(key.begin(), key.end(), [](char c) { return c > ' ' && c < '\x7f' && c != '"'; });
   if (key.empty() || key.size() > idempotency::kKeyBytesMax || !visible)
-    throw Error{Code::kRejected, "Idempotency-Key must be 1 to 255 visible ASCII characters"};
+    throw Error{Code::kRejected,
+                "Idempotency-Key must be 1 to 255 visible ASCII characters other than quotes"};
   return key;
 }
 

@@ -15,7 +15,8 @@ inline constexpr std::string_view kIdempotencyReplayedHeader = "Idempotency-Repl
 [[nodiscard]] bool HonoursIdempotencyKey(const Route& route);
 
 // The key, without the quotes that the draft wants and few clients send; none when there is none or the
-// route does not honour it.  Throws kRejected when it is empty, too long, or not visible ASCII.
+// route does not honour it.  Throws kRejected when it is empty, too long, or has a quote or what is not
+// visible ASCII.
 [[nodiscard]] std::optional<std::string_view> IdempotencyKeyOf(const Request& request, const Route& route);
 
 // Tells requests apart: a SHA-256 in hexadecimal digits over what they ask for.

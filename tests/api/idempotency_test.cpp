@@ -85,6 +85,7 @@ TEST_CASE("a request asked again with its key is answered the same and done once
   }
   SECTION("what is no key") {
     CHECK(keyed.Post(path, body, "two words").status == 400);
+    CHECK(keyed.Post(path, body, "\"open").status == 400);
     CHECK(keyed.Post(path, body, "\"\"").status == 400);
     CHECK(keyed.Post(path, body, std::string(256, 'k')).status == 400);
     CHECK(keyed.Post(path, body, std::string(255, 'k')).status == 201);
