@@ -67,7 +67,10 @@ TEST_CASE("a request asked again with its key is answered the same and done once
     CHECK(tasks() == 1);
   }
   SECTION("another request with the key") {
-    CHECK(keyed.Post(path, json{{"title", "twice"}}, "key-1").status == 409);
+    const Answer refused = keyed.Post(path, json{{"title", "twice"}}, "key-1");
+    CHECK(refused.status == 409);
+    CHECK(refused.Json().at("detail") == "this Idempotency-Key was used for another request; use a new one");
+    CHECK_FALSE(refused.Header("Idempotency-Replayed"));
     CHECK(tasks() == 1);
   }
   SECTION("another user with the key") {
@@ -82,6 +85,15 @@ TEST_CASE("a request asked again with its key is answered the same and done once
     CHECK(keyed.Post("/circles/none/tasks", body, "key-2").status == 404);
     CHECK(keyed.Post(path, body, "key-2").status == 201);
     CHECK(tasks() == 2);
+  }
+  SECTION("a GET does not look at the key") {
+    for (const char* key : {"key-1", "two words"}) {
+      const Headers headers = {{"Authorization", "Bearer " + TokenOf(admin, kAdminEmail, kAdminPassword)},
+                               {"Idempotency-Key", key}};
+      const Answer got = daemon.Client().Send("GET", path, headers);
+      CHECK(got.status == 200);
+      CHECK_FALSE(got.Header("Idempotency-Replayed"));
+    }
   }
   SECTION("what is no key") {
     CHECK(keyed.Post(path, body, "two words").status == 400);

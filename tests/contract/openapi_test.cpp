@@ -8,6 +8,7 @@
 #include "core/auth/token.h"
 #include "core/base/text.h"
 #include "daemon/api/table.h"
+#include "daemon/http/idempotency.h"
 #include "daemon/openapi/docs_page.h"
 #include "daemon/openapi/openapi.h"
 
@@ -99,6 +100,29 @@ TEST_CASE("every parameter of a path is described, and no other") {
     }
     CHECK(described == in_path);
   }
+}
+
+TEST_CASE("the document offers an Idempotency-Key where it counts, and nowhere else") {
+  int honoured = 0;
+  for (const Route& route : AllRoutes()) {
+    INFO(route.id);
+    int offered = 0;
+    for (const json& parameter : OperationOf(route).value("parameters", json::array())) {
+      if (parameter.at("in") != "header") continue;
+      CHECK(parameter.at("name") == "Idempotency-Key");
+      CHECK(parameter.at("required") == false);
+      ++offered;
+    }
+    const bool honours = route.method == http::Method::kPost && route.authority != Authority::kPublic;
+    CHECK(http::HonoursIdempotencyKey(route) == honours);
+    CHECK(offered == (honours ? 1 : 0));
+    if (!honours) continue;
+    ++honoured;
+    // What is kept of an answer is status, content type and body: its route must give no other headers.
+    const http::Shape& shape = route.endpoint.shape;
+    CHECK((shape.response != nullptr || shape.status == 204));
+  }
+  CHECK(honoured > 10);
 }
 
 TEST_CASE("every reference in the document leads somewhere, and every schema is used") {
