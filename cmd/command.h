@@ -6,6 +6,7 @@
 // options and returns what to do.  Help, completions and manual pages are walks
 // over the same table; an option's type name says how to complete it: "FILE",
 // "DIR", choices as "text|json", anything else nothing.
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -31,7 +32,7 @@ enum class Exit : std::uint8_t {
   kOk = 0,
   kFailure = 1,
   kUsage = 2,          // the command line is wrong
-  kDifference = 3,     // a difference was looked for and found: migrations pending
+  kDifference = 3,     // a difference was looked for and found: migrations pending, a benchmark too slow
   kVerification = 4,   // something is not what it was: a migration's checksum, the live schema
   kNewer = 5,          // the database is newer than this binary
   kUnavailable = 69,   // the database or another service is away
@@ -97,6 +98,18 @@ enum class Output : std::uint8_t { kText, kJson };
 // --output text|json; JSON has "schema": 1 at its top.
 void AddOutputFlag(CLI::App& app, Output& output);
 
+// "500ms", "10s", "5m".
+CLI::Option* AddDuration(CLI::App& app, const std::string& name, std::chrono::milliseconds& value,
+                         const std::string& help);
+
+// A whole number; CLI11 itself would read an empty text as 0.
+struct NumberRange {
+  std::int64_t least = 0;
+  std::int64_t most = 0;
+};
+CLI::Option* AddNumber(CLI::App& app, const std::string& name, std::uint32_t& value, NumberRange range,
+                       const std::string& help);
+
 // An option whose value is one of `choices`; mistyped ones are answered with a suggestion.
 CLI::Option* AddChoice(CLI::App& app, const std::string& name, std::string& value,
                        std::vector<std::string> choices, const std::string& help);
@@ -124,6 +137,7 @@ struct ServeOptions {
 };
 [[nodiscard]] Exit Serve(const LoadedConfig& loaded, const ServeOptions& options);  // serve.cpp
 
+Action DeclareBenchDb(CLI::App& app, Context& context);     // bench_db.cpp
 Action DeclareMigrate(CLI::App& app, Context& context);     // migrate.cpp
 Action DeclareConfig(CLI::App& app, Context& context);      // config.cpp
 Action DeclareEmit(CLI::App& app, Context& context);        // emit.cpp

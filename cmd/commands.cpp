@@ -8,11 +8,20 @@
 #include "cmd/command.h"
 #include "cmd/terminal.h"
 #include "core/base/error.h"
+#include "core/bench/place.h"
 #include "core/db/connection.h"
 #include "core/db/migrate.h"
 
 namespace gathering::cmd {
 namespace {
+
+constexpr Example kBenchDbExamples[] = {
+    {"gathering bench-db", "everything, on the configured database, in about a minute and a half"},
+    {"gathering bench-db --scenario point-read --clients 64 --fail-if 'p99>20ms'", "a check for CI"},
+    {"gathering bench-db --output json > before.json; gathering bench-db --compare before.json",
+     "what a change of the database's settings brought"},
+    {"gathering bench-db --scenario mixed/pipeline --clients 64 --rate 2000", "latency at a given load"},
+};
 
 constexpr Example kCompletionExamples[] = {
     {"gathering completion bash > /etc/bash_completion.d/gathering", "for every user of bash"},
@@ -55,6 +64,27 @@ Action DeclareServe(CLI::App& app, Context& context) {
 }
 
 constexpr Command kCommands[] = {
+    {.name = "bench-db",
+     .help = "Measure the database, and what pool, pipeline and single statements gain",
+     .about =
+         "Makes the schema gathering_bench in the configured database, measures in it, and removes it; it "
+         "asks first when the database has tables of its own. Reads one agent, a circle with its members, "
+         "and inserts tasks, each in several ways, so that what a way gains shows beside what it is "
+         "compared with.\n\n"
+         "Every result is measured in 20 rounds, all results in turn. With --rate operations begin by a "
+         "schedule, latency counts from when they were due, and those that could not begin are counted as "
+         "missed. Round trips are messages to the server and back for each operation: a transaction that "
+         "reads has three. Wait is the time before the first statement is sent, for a connection or in a "
+         "queue.\n\n"
+         "--compare tells for each result whether it is faster or slower than in an earlier run, and how "
+         "sure that is: a difference counts from 5 % and from a chance under 1 % that any of the results "
+         "is called different by accident.\n\n"
+         "--fail-if takes [SCENARIO[/VARIANT][@CLIENTS]:]METRIC OP VALUE, where METRIC is rate, mean, p50, "
+         "p90, p99, p99.9, max, wait, execution, trips, errors or missed, and OP is >, >=, < or <=; or the "
+         "word slower, together with --compare.",
+     .examples = kBenchDbExamples,
+     .declare = &DeclareBenchDb,
+     .shown = Shown::kPage},
     {.name = "completion",
      .help = "Print a shell's completion script",
      .about =
@@ -118,7 +148,7 @@ constexpr ExitMeaning kExitMeanings[] = {
     {Exit::kOk, "done"},
     {Exit::kFailure, "failed; stderr says why"},
     {Exit::kUsage, "the command line is wrong"},
-    {Exit::kDifference, "a difference was found, such as pending migrations"},
+    {Exit::kDifference, "a difference: pending migrations, or a --fail-if holds"},
     {Exit::kVerification, "something is not what it was, such as a migration's checksum"},
     {Exit::kNewer, "the database is newer than this program"},
     {Exit::kUnavailable, "the database or another service is not available"},
@@ -201,6 +231,7 @@ Exit ReportError(const std::exception& error) {
     if (const auto* wrong = dynamic_cast<const db::WrongStanding*>(&error))
       return ExitOf(wrong->check.standing);
     if (dynamic_cast<const db::LockBusy*>(&error) != nullptr) return Exit::kTryAgain;
+    if (dynamic_cast<const bench::Busy*>(&error) != nullptr) return Exit::kTryAgain;
     if (dynamic_cast<const db::UnreadableUrl*>(&error) != nullptr) return Exit::kConfig;
     return ExitOf(known->code);
   }

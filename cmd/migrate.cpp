@@ -1,8 +1,4 @@
-#include <signal.h>
-
 #include <algorithm>
-#include <atomic>
-#include <csignal>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,12 +10,11 @@
 #include <CLI/CLI.hpp>
 
 #include "cmd/command.h"
+#include "cmd/interrupt.h"
 #include "cmd/terminal.h"
+#include "cmd/tool_database.h"
 #include "core/base/clock.h"
 #include "core/base/error.h"
-#include "core/base/log.h"
-#include "core/config/value.h"
-#include "core/db/embedded.h"
 #include "core/db/migrate.h"
 #include "core/schema/writer.h"
 
@@ -29,24 +24,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::int64_t kNumberMax = 9'999;  // of migrations: four digits in their names
-
-// The first signal ends the run between two files, the second cancels the running statement, the
-// third is left to the system.
-std::atomic<bool> stop_asked{false};
-std::atomic<bool> cancel_asked{false};
-static_assert(std::atomic<bool>::is_always_lock_free);
-
-void OnSignal(int signal) {
-  if (!stop_asked.exchange(true)) return;
-  cancel_asked = true;
-  std::signal(signal, SIG_DFL);
-}
-
-void WatchSignals() {
-  struct sigaction action = {};
-  action.sa_handler = &OnSignal;  // without SA_RESTART: a signal ends every wait
-  for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
-}
 
 struct MigrateOptions {
   Output output = Output::kText;
@@ -330,24 +307,10 @@ class MigrateCommand {
   // Connects nothing by itself; starts the embedded database where no other is configured.
   db::Migrator& migrator() {
     if (migrator_) return *migrator_;
-    LoadedConfig loaded = context_.Load();
-    Config& config = loaded.config;
-    log::Start(config.log);
-    const auto level = loaded.origins.find("log.level");
-    const bool chosen = level != loaded.origins.end() && level->second != "default";
-    if (!chosen) log::SetLevel(LogLevel::kWarning);
-    if (config.database.pool.url.empty()) {
-      embedded_ = std::make_unique<db::EmbeddedPostgres>(
-          db::EmbeddedOptions{.data_dir = config.data_dir,
-                              .binaries_dir = config.database.binaries_dir,
-                              .run_as = config.database.embedded_user,
-                              .connections_max = config.database.pool.connections_max + 20},
-          db::EmbeddedPostgres::Sharing::kJoin, clock_);
-      config.database.pool.url = embedded_->url();
-    }
+    const db::PoolOptions& pool = database_.emplace(context_, clock_).config().database.pool;
     return migrator_.emplace(
-        db::MigratorOptions{.url = config.database.pool.url,
-                            .connect_timeout = config.database.pool.connect_timeout,
+        db::MigratorOptions{.url = pool.url,
+                            .connect_timeout = pool.connect_timeout,
                             .database_wait = options_.wait,
                             .lock_wait = options_.lock_wait,
                             .lock_timeout = options_.lock_timeout,
@@ -385,7 +348,7 @@ class MigrateCommand {
   const Context& context_;
   const MigrateOptions& options_;
   const SystemClock clock_;
-  std::unique_ptr<db::EmbeddedPostgres> embedded_;
+  std::optional<ToolDatabase> database_;
   std::optional<db::Migrator> migrator_;
 };
 
@@ -395,7 +358,7 @@ Exit ReportMigrateError(const std::exception& error) {
 }
 
 Exit Run(const Context& context, const MigrateOptions& options, Exit (MigrateCommand::*operation)()) {
-  WatchSignals();
+  WatchInterrupts();
   try {
     MigrateCommand command{context, options};
     return (command.*operation)();
@@ -412,38 +375,6 @@ Exit Run(const Context& context, const MigrateOptions& options, Exit (MigrateCom
 }
 
 // --- the command line ------------------------------------------------------------------------------
-
-void AddDuration(CLI::App& app, const std::string& name, milliseconds& value, const std::string& help) {
-  app.add_option_function<std::string>(
-         name,
-         [&value, name](const std::string& text) {
-           const auto duration = config::ParseDuration(text);
-           if (!duration)
-             throw CLI::ValidationError{name, fmt::format("'{}' is no duration like 500ms, 10s or 5m", text)};
-           value = *duration;
-         },
-         help)
-      ->type_name("TIME")
-      ->group("Options");
-}
-
-// CLI11 would read an empty text as 0, which `to` takes for "take back everything".
-CLI::Option* AddNumber(CLI::App& app, const std::string& name, std::uint32_t& value,
-                       const std::string& help) {
-  return app
-      .add_option_function<std::string>(
-          name,
-          [&value, name](const std::string& text) {
-            const auto number = config::ParseInteger(text);
-            if (!number || *number < 0 || *number > kNumberMax) {
-              throw CLI::ValidationError{name,
-                                         fmt::format("'{}' is not a number from 0 to {}", text, kNumberMax)};
-            }
-            value = static_cast<std::uint32_t>(*number);
-          },
-          help)
-      ->type_name("NUMBER");
-}
 
 struct Operation {
   const CLI::App* app;
@@ -468,22 +399,21 @@ std::vector<Operation> DeclareOperations(CLI::App& app, MigrateOptions& options)
   add("status", "Print every migration and whether it is applied", &MigrateCommand::Status);
   add_dry_run(add("up", "Apply what is pending", &MigrateCommand::Up));
   CLI::App* to = add("to", "Apply or take back until NUMBER is the newest", &MigrateCommand::To);
-  AddNumber(*to, "number", options.number, "The migration to end at; 0 is before the first")->required();
+  AddNumber(*to, "number", options.number, {0, kNumberMax}, "The migration to end at; 0 is before the first")
+      ->required();
   add_dry_run(to);
   add_yes(to);
   CLI::App* down =
       add("down", "Take back the newest migrations, with the data in what they made", &MigrateCommand::Down);
-  AddNumber(*down, "count", options.count, "How many; default 1");
+  AddNumber(*down, "count", options.count, {0, kNumberMax}, "How many; default 1");
   add_yes(down);
   add_yes(add("redo", "Take back the newest migration and apply it again", &MigrateCommand::Redo));
-  add("check",
-      "Exit 0 at head, 3 pending, 4 edited, 5 newer than this binary",
-      &MigrateCommand::Check);
-  add("verify", "Compare the live schema with what the migrations make",
-      &MigrateCommand::Verify);
+  add("check", "Exit 0 at head, 3 pending, 4 edited, 5 newer than this binary", &MigrateCommand::Check);
+  add("verify", "Compare the live schema with what the migrations make", &MigrateCommand::Verify);
   CLI::App* baseline =
       add("baseline", "Record 1 to NUMBER as applied without running them", &MigrateCommand::Baseline);
-  AddNumber(*baseline, "number", options.number, "The newest migration that the database already has")
+  AddNumber(*baseline, "number", options.number, {0, kNumberMax},
+            "The newest migration that the database already has")
       ->required();
   add_yes(baseline);
   return all;

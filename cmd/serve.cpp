@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include "cmd/command.h"
+#include "cmd/tool_database.h"
 #include "core/auth/secret_file.h"
 #include "core/auth/users.h"
 #include "core/base/log.h"
@@ -97,24 +98,11 @@ void RaiseFileLimit() {
     log::Warn("the limit on open files stays low", {{"files", limit.rlim_cur}});
 }
 
-constexpr std::uint32_t kConnectionsForOthers = 20;  // commands that share our database, and people
-
-std::uint32_t ConnectionsWanted(const Config& config) {
-  const std::uint32_t loops =
-      config.http.loops > 0 ? config.http.loops : std::max(1U, std::thread::hardware_concurrency());
-  // A connection that is replaced has its successor beside it for a moment.
-  return config.database.pool.connections_max + 4 * loops * config.database.pipeline.connections;
-}
-
 // Without a database URL: a private server in the data directory, ours until we stop.
 std::unique_ptr<db::EmbeddedPostgres> StartEmbedded(Config& config, const Clock& clock) {
   if (!config.database.pool.url.empty()) return nullptr;
-  auto embedded = std::make_unique<db::EmbeddedPostgres>(
-      db::EmbeddedOptions{.data_dir = config.data_dir,
-                          .binaries_dir = config.database.binaries_dir,
-                          .run_as = config.database.embedded_user,
-                          .connections_max = ConnectionsWanted(config) + kConnectionsForOthers},
-      db::EmbeddedPostgres::Sharing::kOwnerOnly, clock);
+  auto embedded = std::make_unique<db::EmbeddedPostgres>(EmbeddedOptionsOf(config),
+                                                         db::EmbeddedPostgres::Sharing::kOwnerOnly, clock);
   config.database.pool.url = embedded->url();
   if (config.auth.secret_key.empty()) config.auth.secret_key = auth::LoadOrCreateSecret(config.data_dir);
   return embedded;

@@ -1,14 +1,18 @@
 set(GATHERING_CMD_SOURCES
+  cmd/bench_db.cpp
+  cmd/bench_text.cpp
   cmd/commands.cpp
   cmd/completion.cpp
   cmd/config.cpp
   cmd/emit.cpp
   cmd/help.cpp
+  cmd/interrupt.cpp
   cmd/main.cpp
   cmd/man.cpp
   cmd/migrate.cpp
   cmd/serve.cpp
   cmd/terminal.cpp
+  cmd/tool_database.cpp
   cmd/tree.cpp
   cmd/version.cpp
 )

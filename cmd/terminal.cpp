@@ -58,6 +58,10 @@ void Tell(std::string_view text) {
   WriteAll(STDERR_FILENO, text);  // nobody is left to hear of a failure
 }
 
+void ShowProgress(std::string_view line) {
+  if (::isatty(STDERR_FILENO) != 0) Tell(fmt::format("\r\x1b[K{}", line));
+}
+
 bool Interactive() {
   return ::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0;
 }

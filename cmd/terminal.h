@@ -14,6 +14,9 @@ void Print(std::string_view text);     // data: stdout, exactly `text`
 void Complain(std::string_view line);  // talk: stderr, "gathering: <line>\n", control bytes escaped
 void Tell(std::string_view text);      // talk: stderr, exactly `text`
 
+// A line on stderr that the next one replaces; "" takes it away.  Only on a terminal, else nothing.
+void ShowProgress(std::string_view line);
+
 // A person can answer: stdin and stderr are terminals.
 [[nodiscard]] bool Interactive();
 

@@ -224,6 +224,40 @@ const CommandInfo* Find(const CommandInfo& root, const std::vector<std::string>&
 
 // --- shared options ----------------------------------------------------------------------------------
 
+CLI::Option* AddDuration(CLI::App& app, const std::string& name, std::chrono::milliseconds& value,
+                         const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&value, name](const std::string& text) {
+            const auto duration = config::ParseDuration(text);
+            if (!duration)
+              throw CLI::ValidationError{name,
+                                         fmt::format("'{}' is no duration like 500ms, 10s or 5m", text)};
+            value = *duration;
+          },
+          help)
+      ->type_name("TIME")
+      ->group(kOptions);
+}
+
+CLI::Option* AddNumber(CLI::App& app, const std::string& name, std::uint32_t& value, NumberRange range,
+                       const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&value, name, range](const std::string& text) {
+            const auto number = config::ParseInteger(text);
+            if (!number || *number < range.least || *number > range.most) {
+              throw CLI::ValidationError{
+                  name, fmt::format("'{}' is not a number from {} to {}", text, range.least, range.most)};
+            }
+            value = static_cast<std::uint32_t>(*number);
+          },
+          help)
+      ->type_name("NUMBER");
+}
+
 CLI::Option* AddChoice(CLI::App& app, const std::string& name, std::string& value,
                        std::vector<std::string> choices, const std::string& help) {
   const std::string word = fmt::format("{}", fmt::join(choices, "|"));

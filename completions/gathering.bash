@@ -4,10 +4,25 @@ _gathering() {
   if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$path ${COMP_WORDS[i]}" in
-    ' completion'|' config'|' config print'|' config validate'|' help'|' migrate'|' migrate status'|' migrate up'|' migrate to'|' migrate down'|' migrate redo'|' migrate check'|' migrate verify'|' migrate baseline'|' serve'|' version') path="$path ${COMP_WORDS[i]}" ;;
+    ' bench-db'|' completion'|' config'|' config print'|' config validate'|' help'|' migrate'|' migrate status'|' migrate up'|' migrate to'|' migrate down'|' migrate redo'|' migrate check'|' migrate verify'|' migrate baseline'|' serve'|' version') path="$path ${COMP_WORDS[i]}" ;;
     esac
   done
   case "$path:$prev" in
+    ' bench-db:--config') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    ' bench-db:--data-dir') compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+    ' bench-db:--database-url') COMPREPLY=(); return ;;
+    ' bench-db:--log-level') COMPREPLY=($(compgen -W 'debug info warning error' -- "$cur")); return ;;
+    ' bench-db:--log-format') COMPREPLY=($(compgen -W 'auto console json' -- "$cur")); return ;;
+    ' bench-db:--scenario') COMPREPLY=(); return ;;
+    ' bench-db:--clients') COMPREPLY=(); return ;;
+    ' bench-db:--duration') COMPREPLY=(); return ;;
+    ' bench-db:--warmup') COMPREPLY=(); return ;;
+    ' bench-db:--rate') COMPREPLY=(); return ;;
+    ' bench-db:--members') COMPREPLY=(); return ;;
+    ' bench-db:--seed') COMPREPLY=(); return ;;
+    ' bench-db:--output') COMPREPLY=($(compgen -W 'text json csv' -- "$cur")); return ;;
+    ' bench-db:--compare') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    ' bench-db:--fail-if') COMPREPLY=(); return ;;
     ' config:--config') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
     ' config:--data-dir') compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
     ' config:--listen') COMPREPLY=(); return ;;
@@ -119,12 +134,13 @@ _gathering() {
     ' version:--output') COMPREPLY=($(compgen -W 'text json' -- "$cur")); return ;;
   esac
   case "$path" in
-    '') words='completion config help migrate serve version --help --version --quiet --verbose' ;;
+    '') words='bench-db completion config help migrate serve version --help --version --quiet --verbose' ;;
+    ' bench-db') words='--help --config --data-dir --database-url --log-level --log-format --scenario --clients --duration --warmup --rate --members --seed --output --compare --fail-if --yes --version --quiet --verbose' ;;
     ' completion') words='bash zsh fish --help --version --quiet --verbose' ;;
     ' config') words='print validate --help --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
     ' config print') words='--help --show-origin --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
     ' config validate') words='--help --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
-    ' help') words='config environment exit-codes completion config help migrate serve version --help --version --quiet --verbose' ;;
+    ' help') words='config environment exit-codes bench-db completion config help migrate serve version --help --version --quiet --verbose' ;;
     ' migrate') words='status up to down redo check verify baseline --help --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;
     ' migrate status') words='--help --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;
     ' migrate up') words='--help --dry-run --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;

@@ -4,13 +4,14 @@ function __gathering_at
     set -l given (commandline -opc)
     for word in $given[2..-1]
         switch "$at $word"
-            case ' completion' ' config' ' config print' ' config validate' ' help' ' migrate' ' migrate status' ' migrate up' ' migrate to' ' migrate down' ' migrate redo' ' migrate check' ' migrate verify' ' migrate baseline' ' serve' ' version'
+            case ' bench-db' ' completion' ' config' ' config print' ' config validate' ' help' ' migrate' ' migrate status' ' migrate up' ' migrate to' ' migrate down' ' migrate redo' ' migrate check' ' migrate verify' ' migrate baseline' ' serve' ' version'
                 set at "$at $word"
         end
     end
     test "$at" = "$argv[1]"
 end
 complete -c gathering -f
+complete -c gathering -n '__gathering_at ""' -a bench-db -d 'Measure the database, and what pool, pipeline and single statements gain'
 complete -c gathering -n '__gathering_at ""' -a completion -d 'Print a shell'\''s completion script'
 complete -c gathering -n '__gathering_at ""' -a config -d 'Print or check the configuration'
 complete -c gathering -n '__gathering_at ""' -a help -d 'Explain a command or a topic'
@@ -21,6 +22,26 @@ complete -c gathering -n '__gathering_at ""' -l help -s h -d 'Show this help'
 complete -c gathering -n '__gathering_at ""' -l version -d 'Show the version'
 complete -c gathering -n '__gathering_at ""' -l quiet -s q -d 'Say nothing but errors'
 complete -c gathering -n '__gathering_at ""' -l verbose -s v -d 'Say more: log lines of level debug too'
+complete -c gathering -n '__gathering_at " bench-db"' -l help -s h -d 'Show this help'
+complete -c gathering -n '__gathering_at " bench-db"' -l config -r -F -d 'Configuration file; default /etc/gathering/gathering.toml if it exists [GATHERING_CONFIG]'
+complete -c gathering -n '__gathering_at " bench-db"' -l data-dir -x -a '(__fish_complete_directories)' -d 'Where the private database and generated secrets live; empty: $STATE_DIRECTORY, /var/lib/gathering for root, else $XDG_STATE_HOME/gathering or ~/.local/state/gathering [GATHERING_DATA_DIR]'
+complete -c gathering -n '__gathering_at " bench-db"' -l database-url -x -d 'PostgreSQL to use, as URL or libpq keywords; empty: a private one in the data directory [DATABASE_URL]'
+complete -c gathering -n '__gathering_at " bench-db"' -l log-level -x -a 'debug info warning error' -d 'The least important lines to write [LOG_LEVEL]'
+complete -c gathering -n '__gathering_at " bench-db"' -l log-format -x -a 'auto console json' -d 'How lines look; auto: console on a terminal, else json [GATHERING_LOG_FORMAT]'
+complete -c gathering -n '__gathering_at " bench-db"' -l scenario -x -d 'Only point-read, circle-members, task-insert or mixed, or one way to do it, as point-read/pool; may be given several times'
+complete -c gathering -n '__gathering_at " bench-db"' -l clients -x -d 'How many work at the same time; default 1,8,64'
+complete -c gathering -n '__gathering_at " bench-db"' -l duration -x -d 'Measure each result so long; default 2s'
+complete -c gathering -n '__gathering_at " bench-db"' -l warmup -x -d 'Before that, let it run so long; default 400ms'
+complete -c gathering -n '__gathering_at " bench-db"' -l rate -x -d 'Begin so many operations a second, whether others have ended or not; default as fast as they can'
+complete -c gathering -n '__gathering_at " bench-db"' -l members -x -d 'Agents in each circle; default 20'
+complete -c gathering -n '__gathering_at " bench-db"' -l seed -x -d 'Of what is drawn by lot; default 1'
+complete -c gathering -n '__gathering_at " bench-db"' -l output -x -a 'text json csv' -d 'How to print the result; JSON has "schema": 1'
+complete -c gathering -n '__gathering_at " bench-db"' -l compare -r -F -d 'Tell what differs from an earlier run'\''s JSON'
+complete -c gathering -n '__gathering_at " bench-db"' -l fail-if -x -d 'Exit 3 when it holds, as '\''p99>20ms'\'' or '\''point-read/pool@64:rate<5000'\'' or '\''slower'\''; may be given several times'
+complete -c gathering -n '__gathering_at " bench-db"' -l yes -s y -d 'Do not ask before a database with tables is loaded'
+complete -c gathering -n '__gathering_at " bench-db"' -l version -d 'Show the version'
+complete -c gathering -n '__gathering_at " bench-db"' -l quiet -s q -d 'Say nothing but errors'
+complete -c gathering -n '__gathering_at " bench-db"' -l verbose -s v -d 'Say more: log lines of level debug too'
 complete -c gathering -n '__gathering_at " completion"' -a 'bash zsh fish'
 complete -c gathering -n '__gathering_at " completion"' -l help -s h -d 'Show this help'
 complete -c gathering -n '__gathering_at " completion"' -l version -d 'Show the version'
@@ -62,7 +83,7 @@ complete -c gathering -n '__gathering_at " config validate"' -l output -x -a 'te
 complete -c gathering -n '__gathering_at " config validate"' -l version -d 'Show the version'
 complete -c gathering -n '__gathering_at " config validate"' -l quiet -s q -d 'Say nothing but errors'
 complete -c gathering -n '__gathering_at " config validate"' -l verbose -s v -d 'Say more: log lines of level debug too'
-complete -c gathering -n '__gathering_at " help"' -a 'config environment exit-codes completion config help migrate serve version'
+complete -c gathering -n '__gathering_at " help"' -a 'config environment exit-codes bench-db completion config help migrate serve version'
 complete -c gathering -n '__gathering_at " help"' -l help -s h -d 'Show this help'
 complete -c gathering -n '__gathering_at " help"' -l version -d 'Show the version'
 complete -c gathering -n '__gathering_at " help"' -l quiet -s q -d 'Say nothing but errors'

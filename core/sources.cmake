@@ -13,6 +13,12 @@ set(GATHERING_CORE_SOURCES
   core/base/text.cpp
   core/base/timestamp.cpp
   core/base/worker_pool.cpp
+  core/bench/condition.cpp
+  core/bench/histogram.cpp
+  core/bench/place.cpp
+  core/bench/report.cpp
+  core/bench/statistics.cpp
+  core/bench/workload.cpp
   core/circles/circles.cpp
   core/config/check.cpp
   core/config/keys.cpp
@@ -63,6 +69,7 @@ set(GATHERING_MIGRATIONS
 set(GATHERING_SQL
   core/agents/agents.sql
   core/auth/auth.sql
+  core/bench/bench.sql
   core/circles/circles.sql
   core/dashboard/dashboard.sql
   core/db/catalog.sql

@@ -10,6 +10,8 @@ set(GATHERING_DAEMON_SOURCES
   daemon/api/personas.cpp
   daemon/api/providers.cpp
   daemon/api/table.cpp
+  daemon/bench/bench.cpp
+  daemon/bench/crew.cpp
   daemon/daemon.cpp
   daemon/db/connector.cpp
   daemon/db/database.cpp

@@ -57,6 +57,7 @@ class Error : public std::exception {
   std::vector<FieldError> fields;                   // only with kInvalid
   std::optional<std::chrono::seconds> retry_after;  // only with kUnavailable
   std::string constraint;                           // of the database, when it broke; not for clients
+  std::string sqlstate;                             // of the database's refusal; not for clients
 };
 
 // Says that a bound is full or a dependency is away, and when to come back.

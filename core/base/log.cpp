@@ -27,6 +27,7 @@ namespace {
 constexpr std::size_t kLineBytesMax = 16 * 1024;
 constexpr std::size_t kTailBytes = 32;      // kept free for `"cut":true}` and the end of the line
 constexpr std::size_t kChunkBytes = 4'096;  // a pipe that polls writable takes this much without blocking
+constexpr std::size_t kGatheredBytesMax = 32 * 1024;
 constexpr int kPollMilliseconds = 200;
 constexpr int kFarewellPolls = 5;  // at Stop a reader who is stuck gets a second, not more
 
@@ -50,6 +51,16 @@ class Line {
 
   void Escaped(std::string_view text) {
     while (!text.empty() && !full_) {
+      const auto plain =
+          static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), IsPlain) - text.begin());
+      if (plain > 0) {
+        const std::size_t room =
+            kLineBytesMax - kTailBytes - std::min(text_.size(), kLineBytesMax - kTailBytes);
+        text_.append(text.substr(0, std::min(plain, room)));
+        full_ = plain > room;
+        text.remove_prefix(plain);
+        continue;
+      }
       const std::size_t bytes = Utf8Length(text);
       if (bytes == 0) {
         Raw("\\ufffd");
@@ -61,6 +72,8 @@ class Line {
   }
 
  private:
+  static bool IsPlain(char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; }
+
   void AppendCharacter(std::string_view character) {
     const auto first = static_cast<unsigned char>(character[0]);
     if (first == '"') return Raw("\\\"");
@@ -144,29 +157,45 @@ std::string ConsoleLine(LogLevel level, Timestamp now, std::string_view message,
 // --- the way out ---------------------------------------------------------------------------------------
 
 // Writes whole lines to stderr, in pieces that do not block: a reader who is stuck or gone costs lines, never
-// the process.
+// the process.  While more lines wait in the queue they are gathered, and written together.
 class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
+  // `queue` outlives the sink's last line.  Once nothing more comes from it, flush() writes the rest.
+  void GatherFrom(spdlog::details::thread_pool& queue) { queue_ = &queue; }
   void StartFarewell() { farewell_.store(true, std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
-    std::string line{message.payload.data(), message.payload.size()};
-    line += '\n';
-    if (!WriteAll(line)) lost_.fetch_add(1, std::memory_order_relaxed);
+    gathered_.append(message.payload.data(), message.payload.size());
+    gathered_ += '\n';
+    if (queue_ != nullptr && gathered_.size() < kGatheredBytesMax && queue_->queue_size() > 0) return;
+    flush_();
   }
-  void flush_() override {}
+  void flush_() override {
+    const std::string_view unwritten = WriteAll(gathered_);
+    lost_.fetch_add(static_cast<std::uint64_t>(std::ranges::count(unwritten, '\n')),
+                    std::memory_order_relaxed);
+    gathered_.clear();
+  }
 
  private:
-  bool WriteAll(std::string_view text) {
+  // Whole lines where they fit, so that what others write to the same pipe does not come in between.
+  static std::size_t ChunkOf(std::string_view text) {
+    if (text.size() <= kChunkBytes) return text.size();
+    const std::size_t end = text.rfind('\n', kChunkBytes - 1);
+    return end == std::string_view::npos ? kChunkBytes : end + 1;
+  }
+
+  // Answers what could not be written.
+  std::string_view WriteAll(std::string_view text) {
     while (!text.empty()) {
-      if (!WaitUntilWritable()) return false;
-      const ssize_t written = ::write(STDERR_FILENO, text.data(), std::min(text.size(), kChunkBytes));
-      if (written < 0 && errno != EINTR && errno != EAGAIN) return false;
+      if (!WaitUntilWritable()) return text;
+      const ssize_t written = ::write(STDERR_FILENO, text.data(), ChunkOf(text));
+      if (written < 0 && errno != EINTR && errno != EAGAIN) return text;
       if (written > 0) text.remove_prefix(static_cast<std::size_t>(written));
     }
-    return true;
+    return text;
   }
 
   bool WaitUntilWritable() {
@@ -182,7 +211,10 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
 
   std::atomic<bool> farewell_{false};
   std::atomic<std::uint64_t> lost_{0};
-  int farewell_polls_ = 0;  // guarded by the base's mutex
+  // Guarded by the base's mutex.
+  int farewell_polls_ = 0;
+  spdlog::details::thread_pool* queue_ = nullptr;
+  std::string gathered_;
 };
 
 // What the process logs through.
@@ -191,6 +223,7 @@ struct Writer {
     sink->StartFarewell();
     logger.reset();
     threads.reset();
+    sink->flush();
   }
 
   std::shared_mutex mutex;  // guards the pointers; held shared while a line is queued
@@ -244,6 +277,7 @@ void Start(const LogConfig& config) {
   const std::unique_lock lock{writer.mutex};
   writer.sink = std::make_shared<StderrSink>();
   writer.threads = std::make_shared<spdlog::details::thread_pool>(config.queue_max, 1);
+  writer.sink->GatherFrom(*writer.threads);
   writer.logger = std::make_shared<spdlog::async_logger>("gathering", writer.sink, writer.threads,
                                                          spdlog::async_overflow_policy::overrun_oldest);
 }
@@ -256,6 +290,7 @@ void Stop() {
   writer.logger.reset();
   const std::uint64_t overrun = writer.threads->overrun_counter();
   writer.threads.reset();  // writes what waits and joins the thread
+  writer.sink->flush();
   writer.dropped_before += overrun + writer.sink->lost();
   writer.sink = std::make_shared<StderrSink>();
   writer.sink->StartFarewell();

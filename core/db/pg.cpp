@@ -156,6 +156,7 @@ void Connection::Translate(const std::exception& error, std::string_view what) {
   failure_ = std::max(failure_, meaning.failure);
   Error translated{meaning.code, std::string{meaning.message},
                    fmt::format("{}: {} {}", what, state.empty() ? "connection lost:" : state, error.what())};
+  translated.sqlstate = state;
   if (state.starts_with("23")) translated.constraint = ConstraintOf(error.what());
   if (meaning.code == Code::kUnavailable) translated.retry_after = kRetryAfter;
   throw translated;

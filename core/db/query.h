@@ -5,7 +5,8 @@
 //
 // Whether a statement changes anything is read off its text: a word like UPDATE outside of
 // texts and comments makes it a write.  "-- name: dashboard_stats (slow)" marks a statement
-// that takes the server long by nature.
+// that takes the server long by nature.  A "-- script: bench_schema" section becomes a plain text,
+// `sql::kBenchSchema`, for statements that cannot be prepared.
 #include <cstdint>
 #include <span>
 #include <string_view>

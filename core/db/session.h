@@ -34,7 +34,6 @@ class SqlError : public Error {
   SqlError(Code code_in, std::string message_in, std::string cause_in)
       : Error(code_in, std::move(message_in), std::move(cause_in)) {}
 
-  std::string sqlstate;
   std::string text;          // "relation \"agents\" does not exist", then detail and hint
   std::size_t position = 0;  // in characters of the statement, from 1; 0: unknown
 };

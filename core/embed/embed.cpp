@@ -2,10 +2,10 @@
 //
 //   embed OUTDIR --migrations FILE... --queries FILE...
 //
-// writes queries.h and queries.cpp (one db::Query for each "-- name: agent_by_id" section, and
-// db::AllQueries) and migrations.cpp (db::Migrations, with SHA-256).  Whatever could go wrong with
-// the files later is refused here, as "FILE:LINE: reason".  A file whose content would not change
-// is not written, so that nothing is compiled again without need.
+// writes queries.h and queries.cpp (one db::Query for each "-- name: agent_by_id" section, one text for
+// each "-- script: bench_schema" section, and db::AllQueries) and migrations.cpp (db::Migrations, with
+// SHA-256).  Whatever could go wrong with the files later is refused here, as "FILE:LINE: reason".  A file
+// whose content would not change is not written, so that nothing is compiled again without need.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -27,6 +27,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kPieceBytesMax = 16'384;  // the standard promises 64 KiB for one literal
 constexpr std::string_view kSectionMark = "-- name:";
+constexpr std::string_view kScriptMark = "-- script:";
 constexpr std::string_view kSlowMark = " (slow)";
 constexpr std::string_view kNoTransactionMark = "-- no-transaction";
 
@@ -42,6 +43,7 @@ struct Section {
   std::string text;
   std::string origin;  // "core/agents/agents.sql:12"
   bool slow = false;
+  bool script = false;  // statements that the server does not prepare
 };
 
 struct MigrationFile {
@@ -120,8 +122,9 @@ std::string ToIdentifier(std::string_view name) {
 
 Section OpenSection(std::string_view line, const std::string& where) {
   Section section;
-  std::string_view name = Trim(line.substr(kSectionMark.size()));
-  section.slow = name.ends_with(kSlowMark);
+  section.script = line.starts_with(kScriptMark);
+  std::string_view name = Trim(line.substr(section.script ? kScriptMark.size() : kSectionMark.size()));
+  section.slow = !section.script && name.ends_with(kSlowMark);
   if (section.slow) name.remove_suffix(kSlowMark.size());
   section.name = name;
   section.identifier = ToIdentifier(section.name);
@@ -144,7 +147,7 @@ void ReadSections(const fs::path& path, std::vector<Section>& sections) {
   std::size_t number = 0;
   for (std::string line; std::getline(in, line);) {
     const std::string where = path.string() + ":" + std::to_string(++number);
-    if (line.starts_with(kSectionMark)) {
+    if (line.starts_with(kSectionMark) || line.starts_with(kScriptMark)) {
       if (!current.name.empty()) CloseSection(current, sections);
       current = OpenSection(line, where);
     } else if (!current.name.empty()) {
@@ -272,24 +275,33 @@ std::string QueriesHeader(const std::vector<Section>& sections) {
   std::string out =
       "#pragma once\n// Generated from the .sql files; change those.\n#include \"core/db/query.h\"\n\n"
       "namespace gathering::sql {\n\n";
-  for (const auto& section : sections) out += "extern const db::Query " + section.identifier + ";\n";
+  for (const auto& section : sections) {
+    out += section.script ? "extern const std::string_view " : "extern const db::Query ";
+    out += section.identifier + ";\n";
+  }
   return out + "\n}  // namespace gathering::sql\n";
 }
 
 std::string QueriesSource(const std::vector<Section>& sections) {
   std::string out = "#include \"core/db/queries.h\"\n\nnamespace gathering::sql {\n\n";
-  for (std::size_t i = 0; i < sections.size(); ++i) {
-    const Section& section = sections[i];
+  std::size_t number = 0;
+  for (const auto& section : sections) {
+    if (section.script) {
+      out += "constinit const std::string_view " + section.identifier + " = " + Literal(section.text) + ";\n";
+      continue;
+    }
     out += "constinit const db::Query " + section.identifier + "{\"" + section.name + "\", " +
            Literal(section.text) + ", db::Effect::" + (Writes(section.text) ? "kWrite" : "kRead") +
-           ", db::Pace::" + (section.slow ? "kSlow" : "kQuick") + ", " + std::to_string(i) + "};\n";
+           ", db::Pace::" + (section.slow ? "kSlow" : "kQuick") + ", " + std::to_string(number++) + "};\n";
   }
   out +=
       "\n}  // namespace gathering::sql\n\nnamespace gathering::db {\n\n"
       "std::span<const Query* const> AllQueries() {\n";
-  if (sections.empty()) return out + "  return {};\n}\n\n}  // namespace gathering::db\n";
+  if (number == 0) return out + "  return {};\n}\n\n}  // namespace gathering::db\n";
   out += "  static constexpr const Query* kAll[] = {\n";
-  for (const auto& section : sections) out += "      &sql::" + section.identifier + ",\n";
+  for (const auto& section : sections) {
+    if (!section.script) out += "      &sql::" + section.identifier + ",\n";
+  }
   return out + "  };\n  return kAll;\n}\n\n}  // namespace gathering::db\n";
 }
 

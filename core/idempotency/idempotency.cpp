@@ -17,13 +17,24 @@ struct Kept {
   }
 };
 
+constexpr std::string_view kLockTimeout = "55P03";
+
+// Waits for whoever holds the key.
+bool TryClaim(db::Tx& tx, const Key& key, double seconds) {
+  try {
+    return !tx.Run(sql::kIdempotencyClaim, key.user_id, key.key, key.fingerprint, seconds).empty();
+  } catch (const Error& error) {
+    if (error.sqlstate != kLockTimeout) throw;
+    throw Unavailable("the first request with this Idempotency-Key is not done yet", std::chrono::seconds{1},
+                      error.cause);
+  }
+}
+
 }  // namespace
 
 std::optional<Answer> Claim(db::Tx& tx, const Key& key, std::chrono::seconds time_to_live) {
   const auto seconds = static_cast<double>(time_to_live.count());
-  const bool claimed =
-      !tx.Run(sql::kIdempotencyClaim, key.user_id, key.key, key.fingerprint, seconds).empty();
-  if (claimed) {
+  if (TryClaim(tx, key, seconds)) {
     tx.Run(sql::kIdempotencyPurge, seconds, kPurgedAtOnce);
     return std::nullopt;
   }

@@ -130,14 +130,16 @@ function tryForm(path, verb, operation) {
   const out = el("pre", {hidden: ""});
   async function send() {
     const query = new URLSearchParams();
+    const headers = {};
     let target = path;
     for (const parameter of operation.parameters || []) {
       const value = inputs[parameter.name].value;
       const place = "{" + parameter.name + "}";
       if (parameter.in === "path") target = target.replace(place, () => encodeURIComponent(value));
-      else if (value !== "") query.append(parameter.name, value);
+      else if (value === "") continue;
+      else if (parameter.in === "header") headers[parameter.name] = value;
+      else query.append(parameter.name, value);
     }
-    const headers = {};
     if (token.value) headers.Authorization = "Bearer " + token.value.trim();
     if (media) headers["Content-Type"] = media;
     const text = query.toString();

@@ -103,6 +103,7 @@ json Responses(const Route& route, json& schemas) {
   if (shape.path != nullptr) responses["404"] = ResponseReference("NotFound");
   const bool has_input =
       shape.path != nullptr || shape.query != nullptr || shape.body != nullptr || shape.form != nullptr;
+  if (http::HonoursIdempotencyKey(route)) responses["409"] = ResponseReference("Conflict");
   if (has_input) responses["422"] = ResponseReference("InvalidInput");
   responses["default"] = ResponseReference("Problem");
   return responses;
@@ -121,13 +122,12 @@ json Operation(const Route& route, json& schemas) {
   AddParameters(shape.path, "path", parameters);
   AddParameters(shape.query, "query", parameters);
   if (http::HonoursIdempotencyKey(route)) {
-    parameters.push_back({{"name", http::kIdempotencyKeyHeader},
-                          {"in", "header"},
-                          {"required", false},
-                          {"description",
-                           "Asked again with the same key, the answer is the same and nothing is done twice; "
-                           "409 when the key was used for another request"},
-                          {"schema", {{"type", "string"}, {"minLength", 1}, {"maxLength", 255}}}});
+    parameters.push_back(
+        {{"name", http::kIdempotencyKeyHeader},
+         {"in", "header"},
+         {"required", false},
+         {"description", "Asked again with the same key, the answer is the same and nothing is done twice"},
+         {"schema", {{"type", "string"}, {"minLength", 1}, {"maxLength", 255}}}});
   }
   if (!parameters.empty()) operation["parameters"] = std::move(parameters);
   if (shape.body != nullptr) {
@@ -149,6 +149,7 @@ json SharedResponses(json& schemas) {
   return {{"Unauthenticated", std::move(unauthenticated)},
           {"Forbidden", ErrorAnswer("Who asks may not", problem)},
           {"NotFound", ErrorAnswer("There is no such thing", problem)},
+          {"Conflict", ErrorAnswer("It exists already, or the key was used for another request", problem)},
           {"InvalidInput", ErrorAnswer("The input breaks its rules", invalid)},
           {"Problem", ErrorAnswer("Refused or failed", problem)}};
 }

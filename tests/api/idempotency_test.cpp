@@ -46,6 +46,30 @@ void RunningCrew(HttpClient& admin) {
 
 }  // namespace
 
+TEST_CASE("a keyed request that the database asks to run again is done once") {
+  const FreshDatabase database;
+  RunningDaemon daemon{{.database_url = database.url()}};
+  HttpClient admin = daemon.Admin();
+  RunningCrew(admin);
+  KeyedClient keyed{daemon, TokenOf(admin, kAdminEmail, kAdminPassword)};
+  db::Connection connection{{.url = database.url()}};
+  // A sequence remembers what a rollback undoes.
+  connection.Script(R"(
+    CREATE SEQUENCE tries;
+    CREATE FUNCTION fail_once() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF nextval('tries') = 1 THEN RAISE EXCEPTION 'not this time' USING ERRCODE = '40001'; END IF;
+      RETURN NEW;
+    END $$;
+    CREATE TRIGGER fail_once BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION fail_once())");
+  const Answer first = keyed.Post("/circles/crew/tasks", json{{"title", "once"}}, "key-1");
+  CHECK(first.status == 201);
+  CHECK(connection.Execute("SELECT last_value FROM tries").As<std::int64_t>(0) == 2);
+  const Answer again = keyed.Post("/circles/crew/tasks", json{{"title", "once"}}, "key-1");
+  CHECK(again.body == first.body);
+  CHECK(connection.Execute("SELECT count(*) AS n FROM tasks").As<std::int64_t>(0) == 1);
+}
+
 TEST_CASE("a request asked again with its key is answered the same and done once") {
   const FreshDatabase database;
   RunningDaemon daemon{{.database_url = database.url()}};

@@ -116,6 +116,7 @@ TEST_CASE("the document offers an Idempotency-Key where it counts, and nowhere e
     const bool honours = route.method == http::Method::kPost && route.authority != Authority::kPublic;
     CHECK(http::HonoursIdempotencyKey(route) == honours);
     CHECK(offered == (honours ? 1 : 0));
+    CHECK(OperationOf(route).at("responses").contains("409") == honours);
     if (!honours) continue;
     ++honoured;
     // What is kept of an answer is status, content type and body: its route must give no other headers.

@@ -103,4 +103,21 @@ TEST_CASE_METHOD(Fixture, "who comes while the key is held waits and is given th
   CHECK(second_done);
 }
 
+TEST_CASE_METHOD(Fixture, "who waits too long for the key is told why, and to come again", "[idempotency]") {
+  const Key key{.user_id = "alice", .key = "k", .fingerprint = kOne};
+  db::Pool impatient{{.url = database.url(), .lock_timeout = 50ms}, clock};
+  pool.Write([&](db::Tx& tx) {
+    CHECK_FALSE(Claim(tx, key, 1h).has_value());
+    try {
+      impatient.Write([&](db::Tx& other) { static_cast<void>(Claim(other, key, 1h)); });
+      FAIL("the key was held");
+    } catch (const Error& error) {
+      CHECK(error.code == Code::kUnavailable);
+      CHECK(error.message == "the first request with this Idempotency-Key is not done yet");
+      CHECK(error.retry_after == 1s);
+    }
+    Keep(tx, key, {.status = 201, .content_type = "application/json", .body = "{}"});
+  });
+}
+
 }  // namespace gathering::idempotency

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/db/connection.h"
+#include "core/db/queries.h"
 #include "core/db/query.h"
 #include "tests/support/postgres.h"
 
@@ -13,6 +14,7 @@ namespace gathering::test {
 TEST_CASE("the server understands every named statement", "[queries]") {
   const FreshDatabase database;
   db::Connection connection{{.url = database.url()}};
+  connection.Script(sql::kBenchSchema);
   CHECK_FALSE(db::AllQueries().empty());
   for (const db::Query* query : db::AllQueries()) {
     INFO(query->name);
@@ -30,6 +32,7 @@ TEST_CASE("a statement that is not marked as a write changes nothing", "[queries
   // What a read-only transaction lets through: these change nothing in the tables.
   const std::set<std::string_view> kHarmless = {"commit_barrier", "pipeline_barrier", "backend_cancel"};
   db::Connection connection{{.url = database.url()}};
+  connection.Script(sql::kBenchSchema);
   connection.Script("SET default_transaction_read_only = on");
   std::size_t reads = 0;
   std::size_t writes = 0;
