@@ -46,6 +46,7 @@ set(GATHERING_CORE_SOURCES
   core/health/monitor.cpp
   core/health/system.cpp
   core/idempotency/idempotency.cpp
+  core/limits/gcra.cpp
   core/limits/rate.cpp
   core/models/models.cpp
   core/personas/personas.cpp
