@@ -48,6 +48,7 @@ set(GATHERING_CORE_SOURCES
   core/idempotency/idempotency.cpp
   core/limits/gcra.cpp
   core/limits/rate.cpp
+  core/limits/store.cpp
   core/models/models.cpp
   core/personas/personas.cpp
   core/providers/providers.cpp
