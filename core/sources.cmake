@@ -47,6 +47,7 @@ set(GATHERING_CORE_SOURCES
   core/health/system.cpp
   core/idempotency/idempotency.cpp
   core/limits/gcra.cpp
+  core/limits/lockout.cpp
   core/limits/rate.cpp
   core/limits/store.cpp
   core/models/models.cpp
