@@ -49,6 +49,10 @@ set(GATHERING_CORE_SOURCES
   core/limits/gcra.cpp
   core/limits/lockout.cpp
   core/limits/rate.cpp
+  core/limits/redis_limiter.cpp
+  core/limits/redis_link.cpp
+  core/limits/redis_script.cpp
+  core/limits/redis_url.cpp
   core/limits/store.cpp
   core/models/models.cpp
   core/personas/personas.cpp

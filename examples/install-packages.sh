@@ -8,7 +8,7 @@ set -euo pipefail
 packages=(
   build-essential cmake ninja-build pkg-config ca-certificates
   libcli11-dev libpqxx-dev libpq-dev libcpp-httplib-dev nlohmann-json3-dev libspdlog-dev libtomlplusplus-dev
-  libboost-context-dev libargon2-dev libcrypt-dev libssl-dev
+  libboost-context-dev libargon2-dev libcrypt-dev libssl-dev libhiredis-dev
   postgresql-15 postgresql-client-15 curl jq
 )
 for argument in "$@"; do

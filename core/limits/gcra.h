@@ -86,6 +86,24 @@ class Bucket {
  public:
   [[nodiscard]] bool full(std::int64_t now) const { return at_ <= now; }
 
+  // ns until it is full
+  [[nodiscard]] std::int64_t Ahead(std::int64_t now) const { return std::max<std::int64_t>(0, at_ - now); }
+
+  // What the shared store knows: how far its bucket is ahead of now, or when its window ends and what was
+  // counted in it.  Under `part`, one of `parts` equal parts of its quota, the same distance ahead is an
+  // equal part of what was spent, as the interval is longer in the same measure.
+  void Adopt(const Quota& part, std::int64_t parts, std::int64_t now, std::int64_t ahead,
+             std::int64_t count) {
+    if (part.algorithm == Algorithm::kGcra) {
+      at_ = now + std::clamp<std::int64_t>(ahead, 0, part.span());
+      use_ = static_cast<std::uint64_t>(part.interval);
+    } else {
+      at_ = now + std::clamp<std::int64_t>(ahead, 0, part.period);
+      const std::int64_t share = count / parts + (count % parts != 0 ? 1 : 0);
+      use_ = kWindow | static_cast<std::uint64_t>(std::clamp<std::int64_t>(share, 0, part.burst));
+    }
+  }
+
   // Requests spent, of a part of one all.
   [[nodiscard]] std::int64_t Spent(std::int64_t now) const {
     if (full(now)) return 0;
@@ -109,8 +127,8 @@ struct Answer {
   std::chrono::nanoseconds reset_after{0};  // until the bucket is full again
 };
 
-// A request of `cost` tried on a bucket.  Nothing changes before Spend or Charge, so that several rates can
-// be asked first and then all pay or none.  A request that costs more than the burst costs the burst.
+// A request of `cost` tried on a bucket.  Nothing changes before Spend, so that several rates can be asked
+// first and then all pay or none.  A request that costs more than the burst costs the burst.
 class Trial {
  public:
   Trial(const Quota& quota, const Bucket& bucket, std::int64_t now, std::int64_t cost)
@@ -136,25 +154,20 @@ class Trial {
     return answer;
   }
 
-  // Pays if it is allowed, which the caller has seen.
+  // Pays.  It must be allowed.
   [[nodiscard]] Answer Spend(Bucket& bucket) {
-    Charge(bucket);
-    Answer answer = Standing();
-    answer.allowed = true;
-    return answer;
-  }
-
-  // Pays, allowed or not, as far as the bucket goes: what happened elsewhere.
-  void Charge(Bucket& bucket) {
     if (quota_.algorithm == Algorithm::kGcra) {
-      at_ = std::min(at_ + cost_ * quota_.interval, now_ + quota_.span());
+      at_ += cost_ * quota_.interval;
       bucket.use_ = static_cast<std::uint64_t>(quota_.interval);
     } else {
-      count_ = std::min(count_ + cost_, quota_.burst);
+      count_ += cost_;
       if (at_ <= now_ && cost_ > 0) at_ = now_ + quota_.period;
       bucket.use_ = Bucket::kWindow | static_cast<std::uint64_t>(count_);
     }
     bucket.at_ = at_;
+    Answer answer = Standing();
+    answer.allowed = true;
+    return answer;
   }
 
  private:

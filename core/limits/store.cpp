@@ -12,11 +12,17 @@ namespace {
 constexpr std::size_t kWays = 8;            // slots of a set
 constexpr std::size_t kOverflowSlots = 32;  // of a shard, one for each rate of each tier that needs one
 constexpr std::uint32_t kShardsMax = 1'024;
+constexpr std::uint32_t kShardKeysMin = 2'048;  // smaller ones would be filled too unevenly
 
 SipKey RandomKey() {
   std::random_device random;
   const auto word = [&] { return (std::uint64_t{random()} << 32) | random(); };
   return {word(), word()};
+}
+
+std::size_t ShardCount(const StoreOptions& options) {
+  const std::uint32_t wanted = std::bit_ceil(std::clamp<std::uint32_t>(options.shards, 1, kShardsMax));
+  return std::min(wanted, std::bit_floor(std::max<std::uint32_t>(1, options.keys_max / kShardKeysMin)));
 }
 
 // Where a rate of a key may lie, and how it is known there.
@@ -40,9 +46,12 @@ std::int64_t Nanoseconds(Clock::Steady now) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
 }
 
-std::uint32_t SaturatingAdd(std::uint32_t a, std::uint32_t b) {
-  return a > std::numeric_limits<std::uint32_t>::max() - b ? std::numeric_limits<std::uint32_t>::max()
-                                                           : a + b;
+// The shared store lost its memory, so whatever is spent is owed.
+constexpr std::uint32_t kAllOwed = std::numeric_limits<std::uint32_t>::max();
+
+std::uint32_t MoreDebt(std::uint32_t debt, std::uint32_t cost) {
+  if (debt == kAllOwed) return debt;
+  return debt > kAllOwed - 1 - std::min(cost, kAllOwed - 1) ? kAllOwed - 1 : debt + cost;
 }
 
 }  // namespace
@@ -58,8 +67,8 @@ struct Store::Slot {
   Bucket bucket{};
 };
 
-struct alignas(64) Store::Shard {
-  std::mutex mutex;  // guards everything below
+struct Store::Shard {
+  alignas(64) std::mutex mutex;  // guards everything below
   std::vector<Slot> slots;
   std::array<Slot, kOverflowSlots> overflow{};
   StoreStats stats;
@@ -168,7 +177,7 @@ class Store::Visit {
 
 Store::Store(StoreOptions options)
     : options_(options),
-      shard_count_(std::bit_ceil(std::clamp<std::uint32_t>(options.shards, 1, kShardsMax))),
+      shard_count_(ShardCount(options)),
       secret_(RandomKey()),
       shards_(std::make_unique<Shard[]>(shard_count_)) {
   static_assert(sizeof(Slot) == kSlotBytes);
@@ -203,7 +212,7 @@ Decision Store::Take(const Key& key, const Quotas& quotas, std::uint32_t cost, C
     if (allowed) {
       Slot& slot = visit.Claim(i);
       answer = trial.Spend(slot.bucket);
-      if (owing) slot.debt = SaturatingAdd(slot.debt, cost);
+      if (owing) slot.debt = MoreDebt(slot.debt, cost);
     } else {
       answer = trial.Refused();
     }
@@ -218,16 +227,19 @@ Decision Store::Take(const Key& key, const Quotas& quotas, std::uint32_t cost, C
   return decision;
 }
 
-void Store::Charge(const Key& key, const Quotas& quotas, std::uint32_t cost, Clock::Steady now) {
+void Store::Adopt(const Key& key, const Quotas& part, std::int64_t parts,
+                  const std::array<Shared, kRatesMax>& shared, Clock::Steady now) {
   const std::int64_t at = Nanoseconds(now);
   Shard& shard = ShardOf(key);
   std::scoped_lock lock{shard.mutex};
-  ++shard.stats.charged;
-  Visit visit{shard, key, quotas.size(), at};
-  if (!visit.Find()) visit.FindOverflow();
-  for (std::size_t i = 0; i < quotas.size(); ++i) {
-    Trial trial{quotas[i], visit.bucket(i), at, cost};
-    trial.Charge(visit.Claim(i).bucket);
+  ++shard.stats.adopted;
+  Visit visit{shard, key, part.size(), at};
+  if (!visit.Find()) return;  // without room here, this process's newcomers share anyway
+  for (std::size_t i = 0; i < part.size(); ++i) {
+    Bucket known;
+    known.Adopt(part[i], parts, at, shared[i].ahead_ns, shared[i].count);
+    Slot& slot = visit.Claim(i);
+    if (slot.debt == 0 || known.Spent(at) > slot.bucket.Spent(at)) slot.bucket = known;
   }
 }
 
@@ -241,30 +253,50 @@ Debts Store::CollectDebts(const Key& key, const Quotas& quotas, Clock::Steady no
   for (std::size_t i = 0; i < quotas.size(); ++i) {
     Slot* const slot = visit.Known(i);
     if (slot == nullptr || slot->debt == 0) continue;
-    debts[i] = static_cast<std::uint32_t>(std::min<std::int64_t>(slot->debt, slot->bucket.Spent(at)));
+    const std::int64_t spent = slot->bucket.Spent(at);
+    if (slot->debt == kAllOwed) {
+      debts[i].ahead_ns = slot->bucket.Ahead(at);
+    } else {
+      debts[i].count = static_cast<std::uint32_t>(std::min<std::int64_t>(slot->debt, spent));
+    }
     slot->debt = 0;
   }
   return debts;
 }
 
-void Store::AddDebts(const Key& key, const Quotas& quotas, const Debts& more, Clock::Steady now) {
+void Store::ReturnDebts(const Key& key, const Quotas& quotas, const Debts& debts, Clock::Steady now) {
   Shard& shard = ShardOf(key);
   std::scoped_lock lock{shard.mutex};
   Visit visit{shard, key, quotas.size(), Nanoseconds(now)};
   if (!visit.Find()) return;
   for (std::size_t i = 0; i < quotas.size(); ++i) {
-    if (Slot* const slot = visit.Known(i)) slot->debt = SaturatingAdd(slot->debt, more[i]);
+    Slot* const slot = visit.Known(i);
+    if (slot == nullptr) continue;
+    slot->debt = debts[i].ahead_ns > 0 ? kAllOwed : MoreDebt(slot->debt, debts[i].count);
   }
 }
 
-void Store::ForgiveDebts(const Key& key, const Quotas& quotas, std::uint32_t less, Clock::Steady now) {
+void Store::ForgiveDebts(const Key& key, const Quotas& quotas, std::uint32_t cost, Clock::Steady now) {
   Shard& shard = ShardOf(key);
   std::scoped_lock lock{shard.mutex};
   Visit visit{shard, key, quotas.size(), Nanoseconds(now)};
   if (!visit.Find()) return;
   for (std::size_t i = 0; i < quotas.size(); ++i) {
-    if (Slot* const slot = visit.Known(i)) slot->debt -= std::min(slot->debt, less);
+    Slot* const slot = visit.Known(i);
+    if (slot != nullptr && slot->debt != kAllOwed) slot->debt -= std::min(slot->debt, cost);
   }
+}
+
+bool Store::NoteSharedMemory(std::int64_t mark, Clock::Steady now) {
+  const std::int64_t before = mark_.exchange(mark);
+  if (before == 0 || before == mark) return false;
+  const std::int64_t at = Nanoseconds(now);
+  for (std::size_t i = 0; i < shard_count_; ++i) {
+    Shard& shard = shards_[i];
+    std::scoped_lock lock{shard.mutex};
+    for (Slot& slot : shard.slots) slot.debt = slot.bucket.full(at) ? 0 : kAllOwed;
+  }
+  return true;
 }
 
 StoreStats Store::Stats(Clock::Steady now) const {
@@ -277,7 +309,7 @@ StoreStats Store::Stats(Clock::Steady now) const {
     sum.limited += shard.stats.limited;
     sum.overflow_allowed += shard.stats.overflow_allowed;
     sum.overflow_limited += shard.stats.overflow_limited;
-    sum.charged += shard.stats.charged;
+    sum.adopted += shard.stats.adopted;
     sum.evictions += shard.stats.evictions;
     sum.bytes += shard.slots.size() * sizeof(Slot) + sizeof(Shard);
     for (const Slot& slot : shard.slots) sum.keys += slot.bucket.full(at) ? 0 : 1;

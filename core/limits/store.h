@@ -1,8 +1,8 @@
 #pragma once
 // The buckets of one process: a table of fixed size, decided on in well under a microsecond.
 //
-// Memory.  kSlotBytes a slot and kSlotsPerKey slots a key, so 40 bytes for each of `keys_max` keys (4 MB for
-// 100,000), allocated once.  A limit of several rates takes a key for each.  Nothing is allocated later.
+// Memory.  kSlotBytes a slot and kSlotsPerKey slots a key, so 44 bytes for each of `keys_max` keys (4.4 MB
+// for 100,000), allocated once.  A limit of several rates takes a key for each.  Nothing is allocated later.
 //
 // Keys.  Tier and subject are hashed by SipHash with a key drawn at random in each process.  96 bits of the
 // hash are stored in place of the subject: that bounds what a long subject costs, keeps nobody's address in
@@ -24,6 +24,7 @@
 // Time is a parameter; calls from several threads may bring slightly different times.  Safe from any thread;
 // each decision takes one shard's lock once.
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -38,7 +39,7 @@ namespace gathering::limits {
 
 struct StoreOptions {
   std::uint32_t keys_max = 100'000;
-  std::uint32_t shards = 16;  // rounded up to a power of two; each has a lock
+  std::uint32_t shards = 16;  // a power of two, each with a lock; fewer for a small table
 };
 
 struct StoreStats {
@@ -46,15 +47,19 @@ struct StoreStats {
   std::uint64_t limited = 0;
   std::uint64_t overflow_allowed = 0;  // decided in a shared bucket, not counted above
   std::uint64_t overflow_limited = 0;
-  std::uint64_t charged = 0;    // decided elsewhere, taken note of here
+  std::uint64_t adopted = 0;    // decided in the shared store, taken note of here
   std::uint64_t evictions = 0;  // of keys whose bucket was full again
   std::uint64_t keys = 0;       // whose bucket is not full
   std::uint64_t keys_max = 0;
   std::uint64_t bytes = 0;  // of the table
 };
 
-// Requests that were admitted here and that the shared store does not know of, for each rate.
-using Debts = std::array<std::uint32_t, kRatesMax>;
+// What the shared store does not know of a key and a rate.
+struct Debt {
+  std::uint32_t count = 0;    // requests admitted here, to be charged there
+  std::int64_t ahead_ns = 0;  // how far the bucket there must at least be ahead, as it lost its memory
+};
+using Debts = std::array<Debt, kRatesMax>;
 
 class Store {
  public:
@@ -80,21 +85,33 @@ class Store {
     return Take(KeyOf(tier, subject), tier.quotas(), cost, now);
   }
 
-  // Pays for what was admitted elsewhere, as far as the buckets go.
-  void Charge(const Key& key, const Quotas& quotas, std::uint32_t cost, Clock::Steady now);
+  // What the shared store said of the key's buckets, for each rate.
+  struct Shared {
+    std::int64_t ahead_ns = 0;
+    std::int64_t count = 0;
+  };
+  // Takes over what the shared store knows, so that this one goes on from there when the other is away;
+  // `part` is one of `parts` parts of the quotas there.  What is still owed is not forgotten over it.
+  void Adopt(const Key& key, const Quotas& part, std::int64_t parts,
+             const std::array<Shared, kRatesMax>& shared, Clock::Steady now);
 
   // The debts of a key, which are then forgotten here.  Never more than its buckets say was spent lately:
   // older debts have been refilled everywhere.
   [[nodiscard]] Debts CollectDebts(const Key& key, const Quotas& quotas, Clock::Steady now);
-  // The shared store did not hear of them after all (`more`), or knew already (`less`).
-  void AddDebts(const Key& key, const Quotas& quotas, const Debts& more, Clock::Steady now);
-  void ForgiveDebts(const Key& key, const Quotas& quotas, std::uint32_t less, Clock::Steady now);
+  // The shared store did not hear of them after all, or knew already of a request that is owed.
+  void ReturnDebts(const Key& key, const Quotas& quotas, const Debts& debts, Clock::Steady now);
+  void ForgiveDebts(const Key& key, const Quotas& quotas, std::uint32_t cost, Clock::Steady now);
+
+  // The shared store's memory has the mark `mark`.  When that is a new one it was lost: from now on each
+  // bucket here tells how far it is ahead, which is what it last heard of there.  True for the one caller who
+  // noticed.  Walks the table then.
+  bool NoteSharedMemory(std::int64_t mark, Clock::Steady now);
 
   // Walks the table, a shard's lock at a time.
   [[nodiscard]] StoreStats Stats(Clock::Steady now) const;
 
   static constexpr std::size_t kSlotBytes = 32;
-  static constexpr double kSlotsPerKey = 1.25;
+  static constexpr double kSlotsPerKey = 1.375;
 
  private:
   struct Slot;
@@ -107,6 +124,7 @@ class Store {
   const std::size_t shard_count_;
   const SipKey secret_;
   std::unique_ptr<Shard[]> shards_;
+  std::atomic<std::int64_t> mark_{0};  // 0: none seen
 };
 
 }  // namespace gathering::limits

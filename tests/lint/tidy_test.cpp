@@ -165,6 +165,7 @@ TEST_CASE("each library is named in the one place that owns it") {
       {"libpq-fe.h", "core/db/pg"},
       {"httplib.h", "daemon/http/engine.cpp"},
       {"toml++/", "core/config/"},
+      {"hiredis/", "core/limits/redis_link.cpp"},
       {"CLI/", "cmd/"},
       {"spdlog/", "core/base/log.cpp"},
       {"argon2.h", "core/auth/"},

@@ -170,19 +170,6 @@ TEST_CASE("a changed limit keeps the requests that were spent") {
   }
 }
 
-TEST_CASE("what happened elsewhere is paid as far as the bucket goes") {
-  for (const Algorithm algorithm : {Algorithm::kGcra, Algorithm::kFixedWindow}) {
-    Client client{"5/minute", algorithm};
-    Trial{client.quota, client.bucket, client.now.count(), 3}.Charge(client.bucket);
-    CHECK(client.Ask().remaining == 1);
-    for (int i = 0; i < 10; ++i)
-      Trial{client.quota, client.bucket, client.now.count(), 5}.Charge(client.bucket);
-    CHECK(client.bucket.Spent(client.now.count()) == 5);
-    client.now += 60s;
-    CHECK(client.bucket.full(client.now.count()));
-  }
-}
-
 TEST_CASE("parts of a limit admit together what the whole admits") {
   for (const Algorithm algorithm : {Algorithm::kGcra, Algorithm::kFixedWindow}) {
     for (const std::int64_t parts : {1, 2, 3, 5, 7, 40}) {
