@@ -135,6 +135,7 @@ struct Pipeline::Entry {
   Pending* pending = nullptr;  // of kStatement; null: given up
   const Query* query = nullptr;
   std::size_t bytes = 0;
+  bool unprepared = false;  // what it relies on could not be prepared
   ResultOwner result{nullptr, PQclear};
 
   [[nodiscard]] bool is_sync() const { return kind == Kind::kSync || kind == Kind::kBarrierSync; }
@@ -143,6 +144,7 @@ struct Pipeline::Entry {
 // The statement whose sync is still to come: only that says whether it was committed.
 struct Pipeline::Unsynced {
   Pending* pending = nullptr;
+  bool unprepared = false;
   ResultOwner result{nullptr, PQclear};
 };
 
@@ -461,18 +463,28 @@ void Pipeline::Finish() {
   BeginRunning();
   if (entry.kind == Entry::Kind::kPrepare) {
     if (status == PGRES_COMMAND_OK) return;
-    link_->driver_->PreparedFor(*entry.query).sent = false;
     // The statement behind it is answered with what went wrong here.
     if (status == PGRES_FATAL_ERROR && !in_flight_.empty())
       in_flight_.front().result = std::move(entry.result);
+    NotPrepared(*entry.query);
     return;
   }
   if (entry.kind == Entry::Kind::kStatement) {
     --in_flight_statements_;
     in_flight_bytes_ -= entry.bytes;
   }
-  *unsynced_ = {entry.pending, std::move(entry.result)};
+  *unsynced_ = {entry.pending, entry.unprepared, std::move(entry.result)};
   if (options_.traffic == Traffic::kReads) Conclude();
+}
+
+// Those sent in reliance on a preparation that failed will hear that it does not exist: they did not run.
+void Pipeline::NotPrepared(const Query& query) {
+  for (Entry& entry : in_flight_) {
+    if (entry.query != &query || entry.result) continue;
+    if (entry.kind == Entry::Kind::kPrepare) return;  // from here on they rely on this one
+    entry.unprepared = true;
+  }
+  link_->driver_->PreparedFor(query).sent = false;
 }
 
 void Pipeline::EndSync() {
@@ -498,7 +510,7 @@ void Pipeline::Conclude() {
   *unsynced_ = {};
   if (done.pending == nullptr) return;
   Pending& pending = *done.pending;
-  switch (PQresultStatus(done.result.get())) {
+  switch (done.unprepared ? PGRES_PIPELINE_ABORTED : PQresultStatus(done.result.get())) {
     case PGRES_TUPLES_OK:
     case PGRES_COMMAND_OK:
       pending.outcome = Pending::Outcome::kRows;

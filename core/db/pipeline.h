@@ -215,6 +215,7 @@ class Pipeline {
 
   void Take(void* answer);
   void Finish();
+  void NotPrepared(const Query& query);
   void EndSync();
   void Conclude();
   void ConcludeBarrier();

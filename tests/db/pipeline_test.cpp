@@ -254,6 +254,27 @@ TEST_CASE_METHOD(Fixture, "a statement over the server's time ends with a timeou
   CHECK(slow.code() == Code::kTimeout);
 }
 
+TEST_CASE_METHOD(Fixture, "who relied on a preparation that failed has a try of their own", "[pipeline]") {
+  const bool reads = GENERATE(true, false);
+  PipelineOptions options = reads ? Reads() : Writes();
+  options.patience = 10s;  // the server's own limit ends the wait for the lock
+  options.statement_timeout = 300ms;
+  test::PipelineDriver driver{database.url(), options};
+  driver.UntilConnected();
+  side.Script("BEGIN; LOCK TABLE things");  // preparing waits for it as well
+  std::vector<test::PipelineDriver::Statement*> stuck;
+  for (int i = 0; i < 4; ++i) {
+    stuck.push_back(reads ? &driver.Send(kAll) : &driver.Send(kInsert, {std::to_string(i)}));
+  }
+  driver.UntilAnswered();
+  for (const auto* one : stuck) CHECK(one->code() == Code::kTimeout);
+  side.Script("COMMIT");
+  auto& later = reads ? driver.Send(kAll) : driver.Send(kInsert, {"7"});
+  driver.UntilAnswered();
+  CHECK(later.outcome == Outcome::kRows);
+  CHECK(CountThings() == (reads ? 0 : 1));
+}
+
 TEST_CASE_METHOD(Fixture, "a server that keeps to no timeout is left", "[pipeline]") {
   PipelineOptions options = Reads();
   options.statement_timeout = 100ms;
