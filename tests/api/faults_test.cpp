@@ -313,7 +313,9 @@ TEST_CASE("with five connections in all, requests queue or are told to come back
 
 TEST_CASE("64 slow queries do not hold up quick ones") {
   const FreshDatabase database;
-  RunningDaemon daemon{{.database_url = database.url(), .environment = {{"GATHERING_HTTP_LOOPS", "2"}}}};
+  RunningDaemon daemon{
+      {.database_url = database.url(),
+       .environment = {{"GATHERING_HTTP_LOOPS", "2"}, {"GATHERING_DATABASE_POOL_LOCK_TIMEOUT", "5s"}}}};
   const Clients administrators{daemon};
   HttpClient admin = administrators.Next();
   REQUIRE(admin.Post("/agents", json{{"persona", {{"name", "Ada"}, {"role", "Lead"}}}}).status == 201);
@@ -321,13 +323,12 @@ TEST_CASE("64 slow queries do not hold up quick ones") {
   db::Connection watcher{{.url = database.url()}};
   holder.Script("BEGIN; LOCK TABLE circles");
   std::vector<std::jthread> slow;
-  std::atomic<int> answered = 0;
+  Guarded<std::vector<int>> answered;
   for (int i = 0; i < 64; ++i) {
     slow.emplace_back([&] {
       HttpClient client = administrators.Next();
-      const Answer answer = client.Get("/circles");
-      CHECK((answer.status == 200 || answer.status == 503));
-      ++answered;
+      const int status = client.Get("/circles").status;
+      answered.With([&](auto& statuses) { statuses.push_back(status); });
     });
   }
   const auto stuck = [&] {
@@ -339,17 +340,23 @@ TEST_CASE("64 slow queries do not hold up quick ones") {
   };
   REQUIRE(Eventually(stuck, 10s));
   std::vector<SteadyClock::duration> quick;
-  while (answered < 10 && quick.size() < 300) {
+  const auto enough = [&] {
+    return quick.size() >= 300 || answered.With([](const auto& statuses) { return statuses.size(); }) >= 10;
+  };
+  while (!enough()) {
     const Timed one = Ask(admin, "/agents/1");
     CHECK(one.status == 200);
     quick.push_back(one.took);
   }
   holder.Script("COMMIT");
   slow.clear();
+  answered.With([](const auto& statuses) {
+    for (const int status : statuses) CHECK((status == 200 || status == 503));
+  });
   REQUIRE(quick.size() > 20);
   std::sort(quick.begin(), quick.end());
   CHECK(quick[quick.size() / 2] < 500ms);
-  CHECK(quick.back() < 1'900ms);  // who waits for the lock waits two seconds
+  CHECK(quick.back() < 4'500ms);  // who waits for the lock waits five seconds
   CHECK(Sum(admin, "moved") > 0);
 }
 
@@ -361,6 +368,7 @@ TEST_CASE("under load statements leave in batches") {
   const Clients administrators{daemon};
   HttpClient admin = administrators.Next();
   RunningCrew(admin);
+  std::atomic<int> wrong = 0;
   std::vector<std::jthread> clients;
   for (int c = 0; c < 48; ++c) {
     clients.emplace_back([&, c] {
@@ -368,11 +376,12 @@ TEST_CASE("under load statements leave in batches") {
       for (int i = 0; i < 20; ++i) {
         const int status = c % 2 == 0 ? client.Get("/circles/crew").status
                                       : client.Post("/circles/crew/tasks", json{{"title", "t"}}).status;
-        CHECK(status < 300);
+        if (status >= 300) ++wrong;
       }
     });
   }
   clients.clear();
+  CHECK(wrong == 0);
   const json report = admin.Get("/health/database").Json();
   for (const json& pipeline : report.at("pipelines")) {
     INFO(pipeline.dump());
