@@ -221,9 +221,9 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
 struct Writer {
   ~Writer() {
     sink->StartFarewell();
-    logger.reset();
     threads.reset();
     sink->flush();
+    logger.reset();
   }
 
   std::shared_mutex mutex;  // guards the pointers; held shared while a line is queued
@@ -287,10 +287,10 @@ void Stop() {
   const std::unique_lock lock{writer.mutex};
   if (!writer.threads) return;
   writer.sink->StartFarewell();
-  writer.logger.reset();
   const std::uint64_t overrun = writer.threads->overrun_counter();
   writer.threads.reset();  // writes what waits and joins the thread
   writer.sink->flush();
+  writer.logger.reset();   // the queue refers to it, so only now
   writer.dropped_before += overrun + writer.sink->lost();
   writer.sink = std::make_shared<StderrSink>();
   writer.sink->StartFarewell();
