@@ -247,7 +247,7 @@ void RedisLimiter::EncodeDecision(const Entry& entry) {
   key_text_.clear();
   fmt::format_to(std::back_inserter(key_text_), "{}:{{{}:{:016x}{:016x}}}", options_.prefix, tier.name(),
                  entry.hash.high, entry.hash.low);
-  link_->Begin(6 + 5 * quotas.size());
+  link_->Begin(6 + 6 * quotas.size());
   link_->Word("EVALSHA");
   link_->Word(script_names_[0]);
   link_->Word("1");
@@ -259,6 +259,7 @@ void RedisLimiter::EncodeDecision(const Entry& entry) {
     link_->Word(NumberText::Micros(quotas[i].interval).view());
     link_->Word(NumberText::Micros(quotas[i].period).view());
     link_->Word(NumberText{entry.debts[i].count}.view());
+    link_->Word(NumberText{std::min(entry.debts[i].spent, quotas[i].burst) * instances_}.view());
     link_->Word(NumberText::Micros(entry.debts[i].ahead_ns).view());
   }
 }

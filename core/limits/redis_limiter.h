@@ -9,28 +9,27 @@
 // decision is made in the local store under the tier's limit divided by the number of instances last seen, at
 // least one request: never without a limit, never refusing everything.  After `failures_max` such decisions
 // in a row the breaker opens: nothing is sent any more, and nothing waits.  A probe, which writes as
-// decisions do, closes it again.
+// decisions do, closes it again.  It is used again within 2 s of its return (see the static_assert below):
 //
-//   what becomes of Redis             what happens here
-//   gone (killed, unreachable)        breaker opens at once; reconnects after backoff_min … backoff_max
-//   stopped, or slower than deadline  opens after failures_max misses; the probe stays out; the connection is
-//                                     given up after probe_timeout
-//   errors                            opens after failures_max; probes after backoff_min … backoff_max
-//   back again                        used within 2 s: see the static_assert below
+// - gone (killed, unreachable): opens at once; connects after backoff_min to backoff_max;
+// - stopped, or slower than the deadline: opens after failures_max misses; the probe stays out, and after
+//   probe_timeout the connection is given up;
+// - errors: opens after failures_max; probes after backoff_min to backoff_max.
 //
 // So that changing over neither forgets nor gives twice:
-//   to the local store  it takes over what Redis says of a bucket with every answer, so a client who has
-//   spent its
-//                       burst finds its part of it spent here
-//   and back            what was admitted locally is owed: the next decision on that key tells Redis, which
-//   charges
-//                       it first.  Answers that come too late settle what they already charged.
-//   Redis lost its data a mark in it is new, so it is told anew how far each bucket was ahead
-// Together the instances then admit what the limit says plus one burst, as long as each sees a like share. At
-// Redis's return whoever sees it first may spend what the others have yet to tell they owe; the bucket is
-// then overdrawn, by one burst at most, and fills up later.
 //
-// Keys in Redis: `<prefix>:{<tier>:<hash>}`, one hash tag each and one key a script, so that they may be
+// - To the local store: it takes over what Redis says of a bucket with every answer, so who has spent its
+//   burst finds its part of it spent here.
+// - And back: what was admitted locally is owed.  The next decision on that key tells Redis, which charges it
+//   first, and for a second assumes that the other instances owe alike.  Answers that come too late settle
+//   what they already charged.
+// - Redis lost its data: a mark in it is new, so it is told anew how far each bucket was ahead.
+//
+// Together the instances then admit what the limit says plus one burst, as long as each sees a like share; at
+// each return of Redis perhaps a little more, as those who see it later still take their part meanwhile
+// (backoff_max).
+//
+// Keys in Redis: `<prefix>:{<tier>:<hash>}`, one hash tag each and one key a decision, so that they may be
 // spread over a cluster's slots behind a proxy.  The hash is keyed with `secret`, the same on all instances,
 // so that no address or account can be read there.
 #include <array>
@@ -61,7 +60,7 @@ struct RedisLimiterOptions {
   std::chrono::milliseconds connect_timeout{500};
   std::chrono::milliseconds probe_timeout{1'000};  // then the connection is given up
   std::chrono::milliseconds backoff_min{50};       // doubles with each failure, varied by up to a quarter
-  std::chrono::milliseconds backoff_max{200};
+  std::chrono::milliseconds backoff_max{100};
   std::chrono::milliseconds heartbeat_interval{1'000};
   std::chrono::milliseconds instance_lifetime{10'000};  // after its last heartbeat
   std::uint32_t in_flight_max = 1'024;                  // beyond: decided locally

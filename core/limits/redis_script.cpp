@@ -17,63 +17,73 @@ local now = clock[1] * 1000000 + clock[2]
 local old = {}
 for number in string.gmatch(redis.call('GET', KEYS[1]) or '', '%S+') do old[#old + 1] = tonumber(number) end
 local passed = math.max(0, now - (old[1] or now))
+local assumed_until = old[2] or 0
+local settled = now >= assumed_until
 local rates = {}
 local allowed, write = true, false
-for i = 1, (#ARGV - 2) / 5 do
-  local rate = {burst = tonumber(ARGV[5 * i - 2]), interval = tonumber(ARGV[5 * i - 1]),
-                period = tonumber(ARGV[5 * i])}
-  local debt, least = tonumber(ARGV[5 * i + 1]), tonumber(ARGV[5 * i + 2])
-  local ahead = math.max(0, (old[3 * i - 1] or 0) - passed)
-  local unit, count = old[3 * i] or 0, 0
-  if ahead > 0 then count = old[3 * i + 1] or 0 end
+for i = 1, (#ARGV - 2) / 6 do
+  local rate = {burst = tonumber(ARGV[6 * i - 3]), interval = tonumber(ARGV[6 * i - 2]),
+                period = tonumber(ARGV[6 * i - 1]), count = 0, place = i}
+  local debt, assume, least = tonumber(ARGV[6 * i]), tonumber(ARGV[6 * i + 1]), tonumber(ARGV[6 * i + 2])
+  local ahead = math.max(0, (old[4 * i - 1] or 0) - passed)
+  local unit, count, assumed = old[4 * i] or 0, 0, 0
+  if ahead > 0 then count, assumed = old[4 * i + 1] or 0, old[4 * i + 2] or 0 end
   rate.cost = math.min(cost, rate.burst)
+  rate.span = window and rate.period or rate.burst * rate.interval
+  if window and ahead > 0 and unit > 0 then
+    count = math.ceil(ahead / unit - 0.000001)
+    ahead = rate.period
+  elseif not window and ahead > 0 and unit ~= rate.interval then
+    if unit == 0 then ahead = count * rate.interval else ahead = ahead / unit * rate.interval end
+    ahead = math.min(rate.span, ahead)
+  end
+  local spent = window and math.min(count, 2 * rate.burst) or ahead / rate.interval
+  assumed = math.min(assumed, spent)
+  if settled then
+    spent = spent - assumed
+    assumed = 0
+  end
+  local foreseen = math.min(assumed, debt)
+  spent = math.min(2 * rate.burst, spent + debt - foreseen)
+  local more = math.max(0, math.min(assume, rate.burst) - spent)
+  spent = spent + more
+  rate.assumed = assumed - foreseen + more
+  if more > 0 then assumed_until = now + 1000000 end
+  if debt > 0 or least > 0 then write = true end
   if window then
-    if ahead > 0 and unit > 0 then
-      count = math.ceil(ahead / unit - 0.000001)
-      ahead = rate.period
-    end
-    if ahead == 0 and debt > 0 then ahead = rate.period end
-    rate.ahead = math.min(ahead, rate.period)
-    rate.count = math.min(2 * rate.burst, math.min(rate.burst, count) + debt)
-    if least > rate.ahead then
-      rate.ahead = math.min(least, rate.period)
-      rate.count = rate.burst
-    end
+    if least > ahead then spent = math.max(spent, rate.burst) end
+    rate.ahead = math.min(rate.period, math.max(ahead, least))
+    if rate.ahead == 0 and spent > 0 then rate.ahead = rate.period end
+    rate.count = math.ceil(spent)
     rate.allowed = rate.count + rate.cost <= rate.burst
     rate.retry = rate.ahead
   else
-    rate.span = rate.burst * rate.interval
-    if unit ~= rate.interval and ahead > 0 then
-      if unit == 0 then ahead = count * rate.interval else ahead = ahead / unit * rate.interval end
-      ahead = math.min(rate.span, ahead)
-    end
-    rate.ahead = math.max(math.min(2 * rate.span, ahead + debt * rate.interval), math.min(rate.span, least))
-    rate.count = 0
+    rate.ahead = math.max(spent * rate.interval, math.min(rate.span, least))
     rate.retry = rate.ahead + rate.cost * rate.interval - rate.span
     rate.allowed = rate.retry <= rate.interval * 0.000001
   end
-  if debt > 0 or least > 0 then write = true end
   if not rate.allowed then allowed = false end
   rates[i] = rate
 end
-local state, longest, told = string.format('%.0f', now), 0, nil
+local state, longest, told = string.format('%.0f %.0f', now, assumed_until), 0, nil
 for i, rate in ipairs(rates) do
-  if allowed then
+  if allowed and window then
     rate.count = rate.count + rate.cost
-    if not window then rate.ahead = rate.ahead + rate.cost * rate.interval end
-    if window and rate.ahead == 0 then rate.ahead = rate.period end
+    if rate.ahead == 0 then rate.ahead = rate.period end
+  elseif allowed then
+    rate.ahead = rate.ahead + rate.cost * rate.interval
   end
-  rate.place = i
-  rate.remaining = math.max(0, rate.burst - rate.count)
-  if not window then
+  if window then
+    rate.remaining = math.max(0, rate.burst - rate.count)
+  else
     rate.remaining = math.max(0, math.floor((rate.span - rate.ahead) / rate.interval + 0.000001))
   end
   if rate.allowed then rate.retry = 0 end
   if told == nil or (not allowed and rate.retry > told.retry) or
      (allowed and rate.remaining < told.remaining) then told = rate end
   longest = math.max(longest, rate.ahead)
-  state = state .. string.format(' %.17g %.17g %.0f', rate.ahead, window and 0 or rate.interval,
-                                 window and rate.count or 0)
+  local unit = window and 0 or rate.interval
+  state = state .. string.format(' %.17g %.17g %.0f %.17g', rate.ahead, unit, rate.count, rate.assumed)
 end
 if (allowed and cost > 0) or write then
   redis.call('SET', KEYS[1], state, 'PX', string.format('%.0f', math.ceil(longest / 1000) + 1))

@@ -9,13 +9,19 @@ namespace gathering::limits {
 //   KEYS[1]   the bucket
 //   ARGV[1]   "gcra" or "window"
 //   ARGV[2]   the cost
-//   then for each rate: burst; interval and period; a debt to be charged first; how far the bucket must then
-//   be ahead at least.  Times are in microseconds.
+//   then for each rate: burst; interval and period; a debt to be charged first; what all instances together
+//   may have spent; how far the bucket must be ahead at least.  Times are in microseconds.
 // Answers {allowed, rate, limit, remaining, retry_after, reset_after}, then for each rate how far its bucket
-// is ahead and what was counted in its window; times in microseconds rounded up. The bucket is a text: the
-// time it was written at, then for each rate how far it lies ahead of that, the interval this counts in (0: a
-// window) and the requests counted in a window.  Kept as a distance and not as a date, because Lua's numbers
-// hold a date in microseconds but not fractions of these beside it.  It expires when it is full again.
+// is ahead and what was counted in its window; times in microseconds rounded up.
+//
+// The bucket is a text: the time it was written at, when what is assumed ends, then for each rate how far it
+// lies ahead of that time, the interval this counts in (0: a window), the requests counted in a window, and
+// those of all that are only assumed.  Kept as a distance and not as a date, because Lua's numbers hold a
+// date in microseconds but not fractions of these beside it.  It expires when it is full again.
+//
+// Debts come from one instance after the other.  The first one says what the others, who saw the same, may
+// have spent as well; that is assumed for a second, in which their debts are taken from it, and what nobody
+// claims is given back.  Debts beyond it may overdraw the bucket by one more burst.
 [[nodiscard]] std::string_view DecideScript();
 
 // An instance says that it is there.

@@ -258,6 +258,7 @@ Debts Store::CollectDebts(const Key& key, const Quotas& quotas, Clock::Steady no
       debts[i].ahead_ns = slot->bucket.Ahead(at);
     } else {
       debts[i].count = static_cast<std::uint32_t>(std::min<std::int64_t>(slot->debt, spent));
+      debts[i].spent = spent;
     }
     slot->debt = 0;
   }

@@ -57,6 +57,7 @@ struct StoreStats {
 // What the shared store does not know of a key and a rate.
 struct Debt {
   std::uint32_t count = 0;    // requests admitted here, to be charged there
+  std::int64_t spent = 0;     // of this part, when something is owed
   std::int64_t ahead_ns = 0;  // how far the bucket there must at least be ahead, as it lost its memory
 };
 using Debts = std::array<Debt, kRatesMax>;

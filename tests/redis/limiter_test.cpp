@@ -204,6 +204,27 @@ TEST_CASE("what was admitted while Redis was away is taken off when it is back")
   CHECK(decision.remaining == 6);
 }
 
+TEST_CASE("what the other instances may owe is assumed for a second and then given back") {
+  RedisServer server;
+  RedisDriver first{server.Url(), Patient()};
+  RedisDriver second{server.Url(), Patient()};
+  first.UntilUsed();
+  second.UntilUsed();
+  first.Until([&] { return first.stats().instances == 2; });
+  const auto tier = MakeTier("read", "10/hour");
+  first.Take(tier, "ada");
+  server.Command({"CONFIG", "SET", "min-replicas-to-write", "1"});
+  CHECK(first.Take(tier, "ada").by == DecidedBy::kLocal);
+  CHECK(first.Take(tier, "ada").by == DecidedBy::kLocal);
+  server.Command({"CONFIG", "SET", "min-replicas-to-write", "0"});
+  first.UntilUsed();
+  // 1 before, 2 locally, this one, and 3 that the second instance may have admitted.
+  CHECK(first.Take(tier, "ada").remaining == 3);
+  const auto at = first.now() + 1'010ms;
+  first.Until([&] { return first.now() >= at; });
+  CHECK(first.Take(tier, "ada").remaining == 5);
+}
+
 TEST_CASE("a password, a user and a database number are used") {
   RedisServer server{{"--requirepass", "s3cret/@:"}};
   SECTION("the right ones") {
