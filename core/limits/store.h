@@ -10,8 +10,8 @@
 // know the key can neither look for such a pair nor fill one place of the table.
 //
 // Place.  A key may lie in two sets of eight slots of its shard and is put into the emptier one: with that,
-// sets are filled so evenly that the table takes keys_max keys before any pair of sets is full.  No chains,
-// no rehashing: a decision looks at 16 slots at most.
+// sets are filled so evenly that of keys_max keys hardly one in a thousand finds both of its sets full.  No
+// chains, no rehashing: a decision looks at 16 slots at most.
 //
 // Room.  A slot whose bucket is full again holds nothing that a new one would not, and is free.  Others are
 // never given away: a flood of new addresses cannot make the store forget who is limited.  A newcomer who
