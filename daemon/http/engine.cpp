@@ -219,8 +219,9 @@ void Engine::Answer(Exchange& exchange) {
 }  // namespace gathering::http
 
 #if defined(__SANITIZE_THREAD__)
-// The library is compiled without the sanitizer, which therefore does not see how the library's static
-// tables are made once and takes their readers on other threads for racers.
+// The library is compiled without the sanitizer.  What that reports there fits a static table that is made
+// once under a guard it cannot see; this is inferred from the addresses, not proven.  The suppression also
+// hides what the library's own calls of memcpy and the like do to our memory.
 extern "C" const char* __tsan_default_suppressions();
 extern "C" const char* __tsan_default_suppressions() {
   return "called_from_lib:libcpp-httplib.so\n";
