@@ -3,35 +3,20 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <limits>
 #include <mutex>
-#include <random>
 #include <vector>
+
+#include "core/limits/table.h"
 
 namespace gathering::limits {
 namespace {
 
 using std::chrono::nanoseconds;
 
-constexpr std::size_t kWays = 8;
 constexpr std::size_t kShards = 16;
 constexpr double kSlotsPerAccount = 1.25;
 constexpr std::uint32_t kDoublingsMax = 40;
-
-SipKey RandomKey() {
-  std::random_device random;
-  const auto word = [&] { return (std::uint64_t{random()} << 32) | random(); };
-  return {word(), word()};
-}
-
-std::size_t Scale(std::uint64_t hash, std::size_t bound) {
-  return static_cast<std::size_t>((static_cast<unsigned __int128>(hash) * bound) >> 64);
-}
-
-std::int64_t Nanoseconds(Clock::Steady now) {
-  return std::chrono::duration_cast<nanoseconds>(now.time_since_epoch()).count();
-}
 
 }  // namespace
 
@@ -136,9 +121,8 @@ class Lockout::Visit {
 
 Lockout::Lockout(LockoutOptions options)
     : options_(options), secret_(RandomKey()), shards_(std::make_unique<Shard[]>(kShards)) {
-  const double slots = std::max(1.0, kSlotsPerAccount * options.accounts_max) / static_cast<double>(kShards);
-  const auto sets = static_cast<std::size_t>(std::ceil(slots / static_cast<double>(kWays)));
-  for (std::size_t i = 0; i < kShards; ++i) shards_[i].slots.resize(sets * kWays);
+  const std::size_t slots = SlotsOfShard(kSlotsPerAccount * options.accounts_max, kShards);
+  for (std::size_t i = 0; i < kShards; ++i) shards_[i].slots.resize(slots);
 }
 
 Lockout::~Lockout() = default;

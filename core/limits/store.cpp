@@ -2,23 +2,16 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <limits>
-#include <random>
+
+#include "core/limits/table.h"
 
 namespace gathering::limits {
 namespace {
 
-constexpr std::size_t kWays = 8;            // slots of a set
 constexpr std::size_t kOverflowSlots = 32;  // of a shard, one for each rate of each tier that needs one
 constexpr std::uint32_t kShardsMax = 1'024;
 constexpr std::uint32_t kShardKeysMin = 2'048;  // smaller ones would be filled too unevenly
-
-SipKey RandomKey() {
-  std::random_device random;
-  const auto word = [&] { return (std::uint64_t{random()} << 32) | random(); };
-  return {word(), word()};
-}
 
 std::size_t ShardCount(const StoreOptions& options) {
   const std::uint32_t wanted = std::bit_ceil(std::clamp<std::uint32_t>(options.shards, 1, kShardsMax));
@@ -36,15 +29,6 @@ struct Address {
   std::uint64_t other;
   std::uint32_t tag_more;
 };
-
-// A number below `bound`, even over the top bits of `hash`.
-std::size_t Scale(std::uint64_t hash, std::size_t bound) {
-  return static_cast<std::size_t>((static_cast<unsigned __int128>(hash) * bound) >> 64);
-}
-
-std::int64_t Nanoseconds(Clock::Steady now) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
-}
 
 // The shared store lost its memory, so whatever is spent is owed.
 constexpr std::uint32_t kAllOwed = std::numeric_limits<std::uint32_t>::max();
@@ -181,9 +165,8 @@ Store::Store(StoreOptions options)
       secret_(RandomKey()),
       shards_(std::make_unique<Shard[]>(shard_count_)) {
   static_assert(sizeof(Slot) == kSlotBytes);
-  const double slots = std::max(1.0, kSlotsPerKey * options.keys_max) / static_cast<double>(shard_count_);
-  const auto sets = static_cast<std::size_t>(std::ceil(slots / static_cast<double>(kWays)));
-  for (std::size_t i = 0; i < shard_count_; ++i) shards_[i].slots.resize(sets * kWays);
+  const std::size_t slots = SlotsOfShard(kSlotsPerKey * options.keys_max, shard_count_);
+  for (std::size_t i = 0; i < shard_count_; ++i) shards_[i].slots.resize(slots);
 }
 
 Store::~Store() = default;
@@ -243,49 +226,45 @@ void Store::Adopt(const Key& key, const Quotas& part, std::int64_t parts,
   }
 }
 
-Debts Store::CollectDebts(const Key& key, const Quotas& quotas, Clock::Steady now) {
-  const std::int64_t at = Nanoseconds(now);
+// Calls `work` for each rate whose bucket is known and not full.
+template <class F>
+void Store::ForKnown(const Key& key, std::size_t rates, std::int64_t now, F&& work) {
   Shard& shard = ShardOf(key);
   std::scoped_lock lock{shard.mutex};
-  Visit visit{shard, key, quotas.size(), at};
-  Debts debts{};
-  if (!visit.Find()) return debts;
-  for (std::size_t i = 0; i < quotas.size(); ++i) {
-    Slot* const slot = visit.Known(i);
-    if (slot == nullptr || slot->debt == 0) continue;
-    const std::int64_t spent = slot->bucket.Spent(at);
-    if (slot->debt == kAllOwed) {
-      debts[i].ahead_ns = slot->bucket.Ahead(at);
-    } else {
-      debts[i].count = static_cast<std::uint32_t>(std::min<std::int64_t>(slot->debt, spent));
-      debts[i].spent = spent;
-    }
-    slot->debt = 0;
+  Visit visit{shard, key, rates, now};
+  if (!visit.Find()) return;
+  for (std::size_t rate = 0; rate < rates; ++rate) {
+    if (Slot* const slot = visit.Known(rate)) work(rate, *slot);
   }
+}
+
+Debts Store::CollectDebts(const Key& key, const Quotas& quotas, Clock::Steady now) {
+  const std::int64_t at = Nanoseconds(now);
+  Debts debts{};
+  ForKnown(key, quotas.size(), at, [&](std::size_t rate, Slot& slot) {
+    if (slot.debt == 0) return;
+    Debt& debt = debts[rate];
+    if (slot.debt == kAllOwed) {
+      debt.ahead_ns = slot.bucket.Ahead(at);
+    } else {
+      debt.spent = slot.bucket.Spent(at);
+      debt.count = static_cast<std::uint32_t>(std::min<std::int64_t>(slot.debt, debt.spent));
+    }
+    slot.debt = 0;
+  });
   return debts;
 }
 
 void Store::ReturnDebts(const Key& key, const Quotas& quotas, const Debts& debts, Clock::Steady now) {
-  Shard& shard = ShardOf(key);
-  std::scoped_lock lock{shard.mutex};
-  Visit visit{shard, key, quotas.size(), Nanoseconds(now)};
-  if (!visit.Find()) return;
-  for (std::size_t i = 0; i < quotas.size(); ++i) {
-    Slot* const slot = visit.Known(i);
-    if (slot == nullptr) continue;
-    slot->debt = debts[i].ahead_ns > 0 ? kAllOwed : MoreDebt(slot->debt, debts[i].count);
-  }
+  ForKnown(key, quotas.size(), Nanoseconds(now), [&](std::size_t rate, Slot& slot) {
+    slot.debt = debts[rate].ahead_ns > 0 ? kAllOwed : MoreDebt(slot.debt, debts[rate].count);
+  });
 }
 
 void Store::ForgiveDebts(const Key& key, const Quotas& quotas, std::uint32_t cost, Clock::Steady now) {
-  Shard& shard = ShardOf(key);
-  std::scoped_lock lock{shard.mutex};
-  Visit visit{shard, key, quotas.size(), Nanoseconds(now)};
-  if (!visit.Find()) return;
-  for (std::size_t i = 0; i < quotas.size(); ++i) {
-    Slot* const slot = visit.Known(i);
-    if (slot != nullptr && slot->debt != kAllOwed) slot->debt -= std::min(slot->debt, cost);
-  }
+  ForKnown(key, quotas.size(), Nanoseconds(now), [&](std::size_t, Slot& slot) {
+    if (slot.debt != kAllOwed) slot.debt -= std::min(slot.debt, cost);
+  });
 }
 
 bool Store::NoteSharedMemory(std::int64_t mark, Clock::Steady now) {

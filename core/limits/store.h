@@ -120,6 +120,8 @@ class Store {
   class Visit;
 
   [[nodiscard]] Shard& ShardOf(const Key& key) const;
+  template <class F>
+  void ForKnown(const Key& key, std::size_t rates, std::int64_t now, F&& work);
 
   const StoreOptions options_;
   const std::size_t shard_count_;
