@@ -32,8 +32,7 @@ TEST_CASE("all decisions of a turn leave in one write and each gets its own answ
   std::vector<RedisDriver::Asked> asked(64);
   const auto before = driver.stats();
   for (std::size_t i = 0; i < asked.size(); ++i) driver.Ask(tier, i % 2 == 0 ? "ada" : "bob", 1, asked[i]);
-  driver.Until(
-      [&] { return std::all_of(asked.begin(), asked.end(), [](const auto& one) { return one.decided; }); });
+  driver.UntilDecided(asked);
   int admitted = 0;
   for (const auto& one : asked) {
     CHECK(one.decision.by == DecidedBy::kShared);
@@ -62,8 +61,7 @@ TEST_CASE("decisions beyond those in flight are made here") {
   std::vector<RedisDriver::Asked> asked(20);
   for (auto& one : asked) driver.Ask(tier, "ada", 1, one);
   CHECK(driver.stats().full == 12);
-  driver.Until(
-      [&] { return std::all_of(asked.begin(), asked.end(), [](const auto& one) { return one.decided; }); });
+  driver.UntilDecided(asked);
   CHECK(driver.stats().shared_allowed == 8);
 }
 
@@ -96,8 +94,7 @@ TEST_CASE("a Redis that forgot the scripts gets them again, and nobody notices")
   CHECK(server.Command({"SCRIPT", "FLUSH", "SYNC"}) == "OK");
   std::vector<RedisDriver::Asked> asked(10);
   for (auto& one : asked) driver.Ask(tier, "ada", 1, one);
-  driver.Until(
-      [&] { return std::all_of(asked.begin(), asked.end(), [](const auto& one) { return one.decided; }); });
+  driver.UntilDecided(asked);
   for (const auto& one : asked) CHECK(one.decision.by == DecidedBy::kShared);
   CHECK(driver.stats().scripts_loaded == 1);
   CHECK(server.Command({"SCRIPT", "FLUSH", "SYNC"}) == "OK");
@@ -292,9 +289,7 @@ TEST_CASE("through TLS the server's certificate is checked") {
       const auto tier = MakeTier("auth", "50/minute");
       std::vector<RedisDriver::Asked> asked(500);
       for (auto& one : asked) driver.Ask(tier, host, 1, one);
-      driver.Until([&] {
-        return std::all_of(asked.begin(), asked.end(), [](const auto& one) { return one.decided; });
-      });
+      driver.UntilDecided(asked);
       CHECK(driver.stats().shared_allowed == 50);
     }
   }

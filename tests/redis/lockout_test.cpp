@@ -69,8 +69,7 @@ TEST_CASE("many tries at once are no more than the same ones one after the other
   driver.UntilUsed();
   std::vector<RedisDriver::Tried> tried(200);
   for (auto& one : tried) REQUIRE_FALSE(driver.limiter().Try("ada", one));
-  driver.Until(
-      [&] { return std::all_of(tried.begin(), tried.end(), [](const auto& one) { return one.decided; }); });
+  driver.UntilDecided(tried);
   CHECK(std::count_if(tried.begin(), tried.end(), [](const auto& one) { return one.answer.allowed; }) == 5);
 }
 

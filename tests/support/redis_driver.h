@@ -1,6 +1,7 @@
 #pragma once
 // An instance of the daemon as far as limits go: a limiter, the process's local store, and poll(2) on the
 // test's own thread.
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -43,6 +44,11 @@ class RedisDriver final : private limits::RedisLimiter::Owner {
   // Turns until `done`; throws after 10 s.
   void Until(const std::function<bool()>& done);
   void UntilUsed();  // Redis decides
+  // Until all of several Asked or Tried are decided.
+  template <class Questions>
+  void UntilDecided(const Questions& questions) {
+    Until([&] { return std::ranges::all_of(questions, [](const auto& one) { return one.decided; }); });
+  }
 
   [[nodiscard]] limits::RedisLimiter& limiter() { return limiter_; }
   [[nodiscard]] limits::Store& local() { return local_; }
