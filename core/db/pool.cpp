@@ -33,6 +33,12 @@ constexpr milliseconds kGuardInterval{200};
 constexpr std::chrono::seconds kRetryAfter{1};
 constexpr double kLifetimeJitter = 0.1;
 
+Error DeadlinePassed() {
+  return Error{Code::kTimeout, "there was not enough time", "the deadline passed before the statement"};
+}
+
+}  // namespace
+
 ConnectionOptions ToConnectionOptions(const PoolOptions& options) {
   return {.url = options.url,
           .application_name = options.application_name,
@@ -42,12 +48,6 @@ ConnectionOptions ToConnectionOptions(const PoolOptions& options) {
           .lock_timeout = options.lock_timeout,
           .idle_in_transaction_timeout = options.idle_in_transaction_timeout};
 }
-
-Error DeadlinePassed() {
-  return Error{Code::kTimeout, "there was not enough time", "the deadline passed before the statement"};
-}
-
-}  // namespace
 
 // Nothing that talks to the server happens under the mutex.
 class Pool::State {

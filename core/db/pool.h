@@ -21,6 +21,7 @@
 #include <utility>
 
 #include "core/base/clock.h"
+#include "core/db/connection.h"
 #include "core/db/statistics.h"
 #include "core/db/tx.h"
 
@@ -41,6 +42,9 @@ struct PoolOptions {
   std::chrono::milliseconds tcp_user_timeout{10'000};
   std::string application_name = "gathering";
 };
+
+// A connection as the pool's are.
+[[nodiscard]] ConnectionOptions ToConnectionOptions(const PoolOptions& options);
 
 struct PoolStats {
   std::uint32_t connections = 0;

@@ -156,13 +156,7 @@ void Runner::MakeCrews() {
     if (crew) continue;
     switch (variant.path) {
       case Path::kConnection:
-        crew = MakeConnectionCrew({.url = database.pool.url,
-                                   .application_name = database.pool.application_name,
-                                   .connect_timeout = database.pool.connect_timeout,
-                                   .tcp_user_timeout = database.pool.tcp_user_timeout,
-                                   .statement_timeout = database.pool.statement_timeout,
-                                   .lock_timeout = database.pool.lock_timeout},
-                                  dimensions, clock_);
+        crew = MakeConnectionCrew(db::ToConnectionOptions(database.pool), dimensions, clock_);
         break;
       case Path::kPool:
         crew = MakePoolCrew(database.pool, dimensions, clock_);

@@ -11,16 +11,6 @@ namespace {
 
 constexpr std::chrono::seconds kCancelTimeout{1};
 
-db::ConnectionOptions ToConnectionOptions(const db::PoolOptions& pool) {
-  return {.url = pool.url,
-          .application_name = pool.application_name,
-          .connect_timeout = pool.connect_timeout,
-          .tcp_user_timeout = pool.tcp_user_timeout,
-          .statement_timeout = pool.statement_timeout,
-          .lock_timeout = pool.lock_timeout,
-          .idle_in_transaction_timeout = pool.idle_in_transaction_timeout};
-}
-
 }  // namespace
 
 // The pipelines of one loop.  The lists do not change after Attach, and what is in them is only
@@ -43,7 +33,7 @@ Database::Database(const DatabaseConfig& config, const Clock& clock)
       clock_(clock),
       pool_(config.pool, clock, &statistics_),
       workers_({.name = "db", .threads = config.pool.connections_max, .queue_max = config.pool.waiters_max}),
-      connector_(ToConnectionOptions(config.pool), clock),
+      connector_(db::ToConnectionOptions(config.pool), clock),
       cancel_([this](int backend, std::chrono::milliseconds at_least) { CancelOne(backend, at_least); }) {}
 
 Database::~Database() = default;
