@@ -125,9 +125,6 @@ SELECT (SELECT count(*)
        obj_description(to_regnamespace('gathering_bench')::oid, 'pg_namespace')
          IS NOT DISTINCT FROM 'made by gathering bench-db, which removes it' AS ours;
 
--- name: bench_lock
-SELECT pg_try_advisory_lock($1::bigint) AS locked;
-
 -- name: bench_environment
 SELECT current_setting('server_version') AS server_version,
        current_setting('fsync')::boolean AS fsync,

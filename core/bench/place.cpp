@@ -56,7 +56,7 @@ void Place::Connect() {
 }
 
 void Place::Lock() {
-  if (connection_->Execute(sql::kBenchLock, db::ToParams(kLockKey)).As<bool>(0)) return;
+  if (connection_->Execute(sql::kTryAdvisoryLock, db::ToParams(kLockKey)).As<bool>(0)) return;
   throw Busy{Code::kUnavailable, "another bench-db runs in this database; try again when it has ended"};
 }
 

@@ -31,9 +31,6 @@ SET sha256 = excluded.sha256, state = excluded.state, statements_done = excluded
 -- name: migration_digest
 SELECT encode(sha256(convert_to($1::text, 'UTF8')), 'hex') AS digest;
 
--- name: migration_lock
-SELECT pg_try_advisory_lock($1::bigint) AS locked;
-
 -- name: migration_unlock
 SELECT pg_advisory_unlock($1::bigint) AS unlocked;
 

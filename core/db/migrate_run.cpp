@@ -221,7 +221,7 @@ bool MigrationRun::Lock() {
   const Clock::Steady deadline = clock_.Now() + options_.lock_wait;
   bool told = false;
   for (milliseconds pause = kPauseMin; !stopping(); pause = std::min(2 * pause, kPauseMax)) {
-    locked_ = session_->Query(sql::kMigrationLock, ToParams(kLockKey)).As<bool>(0);
+    locked_ = session_->Query(sql::kTryAdvisoryLock, ToParams(kLockKey)).As<bool>(0);
     if (locked_) return true;
     const std::string holder = LockHolder();
     if (clock_.Now() >= deadline) {
