@@ -57,11 +57,10 @@ struct Window {
 
 // What one client, and then all together, saw in a piece.
 struct Tally {
-  Histogram latency;
-  std::uint64_t operations = 0;  // begun in the window and done
-  std::uint64_t rows = 0;        // of these; what the rate counts
-  std::uint64_t begun = 0;       // in the warm-up and failed ones too
-  Duration delay{0};             // between due and begun
+  Histogram latency;        // of what was begun in the window and done
+  std::uint64_t rows = 0;   // of these; what the rate counts
+  std::uint64_t begun = 0;  // in the warm-up and failed ones too
+  Duration delay{0};        // between due and begun
   std::map<std::string, std::int64_t> errors;
   bool given_up = false;
   double rate = 0;
@@ -69,7 +68,6 @@ struct Tally {
 
   void Add(const Tally& other) {
     latency.Merge(other.latency);
-    operations += other.operations;
     rows += other.rows;
     begun += other.begun;
     delay += other.delay;
@@ -84,9 +82,8 @@ struct Tally {
 struct Cell {
   const Variant* variant = nullptr;
   std::uint32_t clients = 0;
-  bool primed = false;
-  bool measured = false;
-  std::vector<std::uint32_t> errors_in_a_row = {};  // of each client
+  std::vector<std::uint32_t> errors_in_a_row;  // of each client
+  std::uint32_t rounds = 0;                    // measured so far
   Tally tally = {};
   std::uint64_t missed = 0;
   Spent spent = {};
@@ -98,7 +95,7 @@ class Runner {
   Runner(const BenchOptions& options, const Clock& clock) : options_(options), clock_(clock) {
     for (const Variant& variant : options.variants) {
       for (const std::uint32_t clients : options.clients)
-        cells_.push_back({.variant = &variant, .clients = clients});
+        cells_.push_back({&variant, clients, std::vector<std::uint32_t>(clients)});
     }
     MakeCrews();
   }
@@ -131,7 +128,7 @@ class Runner {
   std::vector<Result> Results() const {
     std::vector<Result> results;
     for (const Cell& cell : cells_) {
-      if (cell.measured) results.push_back(ToResult(cell));
+      if (cell.rounds > 0) results.push_back(ToResult(cell));
     }
     return results;
   }
@@ -170,7 +167,7 @@ void Runner::MakeCrews() {
 
 // One operation of each client that is not measured: connections are made, statements prepared.
 void Runner::Prime(Cell& cell) {
-  if (std::exchange(cell.primed, true)) return;
+  if (cell.rounds > 0) return;
   CrewOf(*cell.variant).Run(cell.clients, [&](std::uint32_t client, Port& port) {
     Draw draw{options_.dimensions, client, kRounds};
     try {
@@ -183,7 +180,6 @@ void Runner::Prime(Cell& cell) {
 
 void Runner::Measure(Cell& cell, std::uint32_t round) {
   Prime(cell);
-  cell.errors_in_a_row.resize(cell.clients);
   ticket_ = 0;
   give_up_ = false;
   Crew& crew = CrewOf(*cell.variant);
@@ -206,7 +202,7 @@ void Runner::Measure(Cell& cell, std::uint32_t round) {
   cell.spent.waited += after.waited - before.waited;
   NoteSlice(cell, piece, window);
   cell.tally.Add(piece);
-  cell.measured = true;
+  ++cell.rounds;
 }
 
 // What one client does in a piece.
@@ -243,7 +239,6 @@ Tally Runner::Drive(Port& port, Cell& cell, std::uint32_t client, const Window& 
     if (!first_begin) first_begin = begun;
     tally.latency.Note(tally.last_end - due);
     tally.delay += begun - due;
-    tally.operations += 1;
     tally.rows += rows;
   }
   if (first_begin) tally.rate = static_cast<double>(tally.rows) / Seconds(tally.last_end - *first_begin);
@@ -258,7 +253,7 @@ void Runner::NoteSlice(Cell& cell, const Tally& piece, const Window& window) con
         static_cast<std::uint64_t>(std::ceil(Seconds(window.end - window.origin) * *window.rate));
     cell.missed += due - std::min(due, piece.begun);
   }
-  if (piece.operations == 0) return;
+  if (piece.latency.count() == 0) return;
   const Duration lasted = std::max(window.end, piece.last_end) - window.begin;
   const double rate = window.rate ? static_cast<double>(piece.rows) / Seconds(lasted) : piece.rate;
   cell.slices.push_back({.rate = rate, .mean_us = Micros(piece.latency.Mean())});
@@ -287,13 +282,13 @@ Result Runner::ToResult(const Cell& cell) const {
   }
   for (const Histogram::Class& one : latency.Classes())
     result.histogram.push_back({Micros(one.up_to), static_cast<std::int64_t>(one.count)});
-  if (cell.spent.operations == 0 || tally.operations == 0) return result;
+  if (cell.spent.operations == 0 || latency.count() == 0) return result;
   const auto spent_on = static_cast<double>(cell.spent.operations);
   const double waited = Micros(cell.spent.waited) / spent_on;
-  const double delayed = Micros(tally.delay) / static_cast<double>(tally.operations);
+  const double delayed = Micros(tally.delay) / static_cast<double>(latency.count());
   result.wait_us = std::min(waited + delayed, result.latency_us.mean);
   result.execution_us = result.latency_us.mean - result.wait_us;
-  const auto rows_each = static_cast<double>(tally.rows) / static_cast<double>(tally.operations);
+  const auto rows_each = static_cast<double>(tally.rows) / static_cast<double>(latency.count());
   result.round_trips = static_cast<double>(cell.spent.round_trips) / spent_on / rows_each;
   return result;
 }

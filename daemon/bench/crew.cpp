@@ -39,9 +39,9 @@ class Counting final : public db::Executor {
 // The first thing that went wrong in several threads.
 class FirstFailure {
  public:
-  void Note() {
+  void Note(std::exception_ptr failure = std::current_exception()) {
     std::scoped_lock lock{mutex_};
-    if (!failure_) failure_ = std::current_exception();
+    if (!failure_) failure_ = std::move(failure);
   }
   void Rethrow() {
     if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
@@ -276,11 +276,8 @@ class PipelineCrew final : public Crew {
         static_cast<void>(job.release());  // OnFiberDone deletes it
         return;
       }
-      try {
-        throw Unavailable("no memory for so many clients", std::chrono::seconds{1});
-      } catch (...) {
-        failure_.Note();
-      }
+      failure_.Note(
+          std::make_exception_ptr(Unavailable("no memory for so many clients", std::chrono::seconds{1})));
       End();
     }
 
