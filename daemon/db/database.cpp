@@ -10,6 +10,15 @@ namespace gathering {
 namespace {
 
 constexpr std::chrono::seconds kCancelTimeout{1};
+constexpr std::uint32_t kCancelQueueMax = 256;  // one a pipeline at a time
+
+// One connection, made at the first cancellation.
+db::PoolOptions ForCancellations(db::PoolOptions options) {
+  options.connections_min = 0;
+  options.connections_max = 1;
+  options.waiters_max = 0;
+  return options;
+}
 
 }  // namespace
 
@@ -34,6 +43,8 @@ Database::Database(const DatabaseConfig& config, const Clock& clock)
       pool_(config.pool, clock, &statistics_),
       workers_({.name = "db", .threads = config.pool.connections_max, .queue_max = config.pool.waiters_max}),
       connector_(db::ToConnectionOptions(config.pool), clock),
+      cancel_pool_(ForCancellations(config.pool), clock),
+      canceller_({.name = "cancel", .threads = 1, .queue_max = kCancelQueueMax}),
       cancel_([this](int backend, std::chrono::milliseconds at_least) { CancelOne(backend, at_least); }) {}
 
 Database::~Database() = default;
@@ -82,10 +93,10 @@ std::optional<db::Rows> Database::OnLane(const db::Query& query, const db::Param
 
 void Database::CancelOne(int backend, std::chrono::milliseconds at_least) {
   const auto seconds = std::chrono::duration<double>(at_least).count();
-  const bool posted = workers_.TryPost([this, backend, seconds] {
+  const bool posted = canceller_.TryPost([this, backend, seconds] {
     try {
-      pool_.Run(
-          db::Mode::kWrite, [&](db::Tx& tx) { tx.Run(sql::kBackendCancel, std::int64_t{backend}, seconds); },
+      cancel_pool_.Run(
+          db::Mode::kRead, [&](db::Tx& tx) { tx.Run(sql::kBackendCancel, std::int64_t{backend}, seconds); },
           clock_.Now() + kCancelTimeout);
     } catch (const Error& error) {
       log::Warn("a slow statement was not cancelled", {{"backend", backend}, {"cause", error.cause}});

@@ -79,6 +79,9 @@ class Database {
   db::Pool pool_;
   WorkerPool workers_;
   Connector connector_;
+  // Of its own, so that the slow statements that fill the pool are not what their cancellation waits for.
+  db::Pool cancel_pool_;
+  WorkerPool canceller_;
   const CancelBackend cancel_;
   Guarded<std::vector<std::unique_ptr<LoopLanes>>> loops_;
 };
