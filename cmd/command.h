@@ -135,7 +135,7 @@ class UsageError : public std::exception {
 struct ServeOptions {
   bool migrate = false;  // bring an external database's schema up to date first
 };
-[[nodiscard]] Exit Serve(const LoadedConfig& loaded, const ServeOptions& options);  // serve.cpp
+[[nodiscard]] Exit Serve(const Context& context, const ServeOptions& options);  // serve.cpp
 
 Action DeclareBenchDb(CLI::App& app, Context& context);     // bench_db.cpp
 Action DeclareMigrate(CLI::App& app, Context& context);     // migrate.cpp

@@ -31,6 +31,7 @@ constexpr Example kCompletionExamples[] = {
 constexpr Example kConfigExamples[] = {
     {"gathering config print --show-origin", "every setting and where it comes from"},
     {"gathering config validate --config ./gathering.toml", "check a file before it is used"},
+    {"gathering config try-limits --config new.toml access.log", "what other limits would have refused"},
     {"gathering config print --output json | jq '.keys[\"http.listen\"].value'", "one setting, for a script"},
 };
 
@@ -60,7 +61,7 @@ Action DeclareServe(CLI::App& app, Context& context) {
   auto options = std::make_shared<ServeOptions>();
   AddConfigFlags(app, context, ConfigFlags::kDaemon);
   app.add_flag("--migrate", options->migrate, "Bring the schema of --database-url up to date first");
-  return [options, &context] { return Serve(context.Load(), *options); };
+  return [options, &context] { return Serve(context, *options); };
 }
 
 constexpr Command kCommands[] = {
@@ -125,7 +126,8 @@ constexpr Command kCommands[] = {
      .about =
          "Serves the API until SIGTERM or SIGINT; then readiness turns 503, requests in progress are "
          "finished, "
-         "and it ends with 0. A second signal ends it at once.\n\n"
+         "and it ends with 0. A second signal ends it at once. SIGHUP reads the configuration again and "
+         "applies rate_limits and log.level; everything else takes a restart.\n\n"
          "Without a database URL it runs a private PostgreSQL in the data directory, which it starts, "
          "migrates, watches and stops. On an external database it refuses a schema that is behind, unless "
          "--migrate is given, or ahead.",

@@ -4,7 +4,9 @@
 
 #include "cmd/command.h"
 #include "cmd/terminal.h"
+#include "cmd/try_limits.h"
 #include "core/config/keys.h"
+#include "daemon/api/table.h"
 
 namespace gathering::cmd {
 namespace {
@@ -14,6 +16,7 @@ constexpr std::size_t kOriginColumn = 60;
 struct ConfigOptions {
   bool show_origin = false;
   Output output = Output::kText;
+  std::string log_file;  // of try-limits
 };
 
 nlohmann::ordered_json ToJson(const config::Value& value) {
@@ -58,7 +61,7 @@ Exit PrintConfig(const Context& context, const ConfigOptions& options) {
 Exit ValidateConfig(const Context& context, const ConfigOptions& options) {
   std::vector<std::string> problems;
   try {
-    RequireServable(context.Load());
+    RequireServable(context.Load(), &http::IsRoute);
   } catch (const ConfigError& error) {
     problems = error.problems;
   }
@@ -82,7 +85,14 @@ Action DeclareConfig(CLI::App& app, Context& context) {
   print->add_flag("--show-origin", options->show_origin, "Say where each value comes from");
   const CLI::App* validate =
       app.add_subcommand("validate", "Check the configuration and say what is wrong with it");
-  return [options, validate, &context] {
+  const CLI::App* try_limits =
+      app.add_subcommand("try-limits", "Tell what rate_limits would have refused, by an access log in JSON");
+  app.get_subcommand("try-limits")
+      ->add_option("log", options->log_file, "What the daemon wrote; - for standard input")
+      ->required()
+      ->type_name("FILE");
+  return [options, validate, try_limits, &context] {
+    if (try_limits->parsed()) return TryLimits(context, options->log_file, options->output);
     return validate->parsed() ? ValidateConfig(context, *options) : PrintConfig(context, *options);
   };
 }

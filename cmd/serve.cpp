@@ -22,18 +22,20 @@
 #include "core/base/log.h"
 #include "core/db/embedded.h"
 #include "core/db/migrate.h"
+#include "daemon/api/table.h"
 #include "daemon/daemon.h"
 
 namespace gathering::cmd {
 namespace {
 
-// Takes SIGINT and SIGTERM, which no other thread sees.  Until the daemon serves, a signal ends the
-// process at once; then the first one asks for an orderly stop, and a SIGINT after that ends it at once.
+// Takes SIGHUP, SIGINT and SIGTERM, which no other thread sees.  Until the daemon serves, the latter two end
+// the process at once; then the first one asks for an orderly stop, and a SIGINT after that ends it at once.
+// SIGHUP asks for the configuration to be read again; before serving and while stopping it does nothing.
 class Signals {
  public:
   Signals() {
     sigemptyset(&set_);
-    for (const int signal : {SIGINT, SIGTERM}) sigaddset(&set_, signal);
+    for (const int signal : {SIGHUP, SIGINT, SIGTERM}) sigaddset(&set_, signal);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);  // every thread started later inherits this
     watcher_ = std::jthread{[this] { Watch(); }};
   }
@@ -51,10 +53,13 @@ class Signals {
     std::scoped_lock lock{mutex_};
     serving_ = true;
   }
-  int WaitForTheFirst() {
+  // The first SIGINT or SIGTERM, or SIGHUP each time it came since the last call.
+  int WaitForOne() {
     std::unique_lock lock{mutex_};
-    came_.wait(lock, [this] { return !seen_.empty(); });
-    return seen_.front();
+    came_.wait(lock, [this] { return !seen_.empty() || hangup_; });
+    if (!seen_.empty()) return seen_.front();
+    hangup_ = false;
+    return SIGHUP;
   }
   // A second signal cuts the wait short.
   void WaitForAnother(std::chrono::milliseconds at_most) {
@@ -69,6 +74,11 @@ class Signals {
       if (sigwait(&set_, &signal) != 0) continue;
       std::scoped_lock lock{mutex_};
       if (done_) return;
+      if (signal == SIGHUP) {
+        hangup_ = serving_;
+        came_.notify_all();
+        continue;
+      }
       if (!serving_ || (signal == SIGINT && !seen_.empty())) EndAtOnce(signal);
       if (seen_.size() < 2) seen_.push_back(signal);
       came_.notify_all();
@@ -84,6 +94,7 @@ class Signals {
   std::mutex mutex_;  // guards everything below
   std::condition_variable came_;
   std::vector<int> seen_;
+  bool hangup_ = false;
   bool serving_ = false;
   bool done_ = false;
   std::jthread watcher_;
@@ -130,13 +141,36 @@ void CreateFirstAdministrator(const Config& config, const Clock& clock) {
              auth::kFirstAdminEmail, *password);
 }
 
+// What is wrong with the new configuration leaves the old one in place.
+void Reload(const Context& context, Daemon& daemon) {
+  try {
+    const LoadedConfig loaded = context.Load();
+    RequireServable(loaded, &http::IsRoute);
+    daemon.Reload(loaded.config);
+    log::SetLevel(loaded.config.log.level);
+    log::Info("configuration read again", {{"applied", "rate_limits, log.level"}});
+  } catch (const ConfigError& error) {
+    for (const std::string& problem : error.problems)
+      log::Error("the configuration was not read again", {{"problem", problem}});
+  } catch (const Error& error) {
+    log::Error("the configuration was not read again", {{"problem", error.message}});
+  }
+}
+
+int ServeUntilStopped(const Context& context, Signals& signals, Daemon& daemon) {
+  int signal = signals.WaitForOne();
+  for (; signal == SIGHUP; signal = signals.WaitForOne()) Reload(context, daemon);
+  return signal;
+}
+
 }  // namespace
 
-Exit Serve(const LoadedConfig& loaded, const ServeOptions& options) {
+Exit Serve(const Context& context, const ServeOptions& options) {
   Signals signals;
+  const LoadedConfig loaded = context.Load();
   const SystemClock clock;
   Config config = loaded.config;
-  RequireServable(loaded);
+  RequireServable(loaded, &http::IsRoute);
   log::Start(config.log);
   RaiseFileLimit();
 
@@ -149,7 +183,7 @@ Exit Serve(const LoadedConfig& loaded, const ServeOptions& options) {
   daemon.Start();
   for (const std::string& address : daemon.Addresses()) log::Info("listening", {{"address", address}});
 
-  const int signal = signals.WaitForTheFirst();
+  const int signal = ServeUntilStopped(context, signals, daemon);
   log::Info("stopping", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
   daemon.StopBeingReady();
   signals.WaitForAnother(config.http.drain_delay);

@@ -14,5 +14,6 @@ set(GATHERING_CMD_SOURCES
   cmd/terminal.cpp
   cmd/tool_database.cpp
   cmd/tree.cpp
+  cmd/try_limits.cpp
   cmd/version.cpp
 )

@@ -4,7 +4,7 @@ _gathering() {
   if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$path ${COMP_WORDS[i]}" in
-    ' bench-db'|' completion'|' config'|' config print'|' config validate'|' help'|' migrate'|' migrate status'|' migrate up'|' migrate to'|' migrate down'|' migrate redo'|' migrate check'|' migrate verify'|' migrate baseline'|' serve'|' version') path="$path ${COMP_WORDS[i]}" ;;
+    ' bench-db'|' completion'|' config'|' config print'|' config validate'|' config try-limits'|' help'|' migrate'|' migrate status'|' migrate up'|' migrate to'|' migrate down'|' migrate redo'|' migrate check'|' migrate verify'|' migrate baseline'|' serve'|' version') path="$path ${COMP_WORDS[i]}" ;;
     esac
   done
   case "$path:$prev" in
@@ -44,6 +44,13 @@ _gathering() {
     ' config validate:--log-level') COMPREPLY=($(compgen -W 'debug info warning error' -- "$cur")); return ;;
     ' config validate:--log-format') COMPREPLY=($(compgen -W 'auto console json' -- "$cur")); return ;;
     ' config validate:--output') COMPREPLY=($(compgen -W 'text json' -- "$cur")); return ;;
+    ' config try-limits:--config') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    ' config try-limits:--data-dir') compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+    ' config try-limits:--listen') COMPREPLY=(); return ;;
+    ' config try-limits:--database-url') COMPREPLY=(); return ;;
+    ' config try-limits:--log-level') COMPREPLY=($(compgen -W 'debug info warning error' -- "$cur")); return ;;
+    ' config try-limits:--log-format') COMPREPLY=($(compgen -W 'auto console json' -- "$cur")); return ;;
+    ' config try-limits:--output') COMPREPLY=($(compgen -W 'text json' -- "$cur")); return ;;
     ' migrate:--config') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
     ' migrate:--data-dir') compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
     ' migrate:--database-url') COMPREPLY=(); return ;;
@@ -137,9 +144,10 @@ _gathering() {
     '') words='bench-db completion config help migrate serve version --help --version --quiet --verbose' ;;
     ' bench-db') words='--help --config --data-dir --database-url --log-level --log-format --scenario --clients --duration --warmup --rate --members --seed --output --compare --fail-if --yes --version --quiet --verbose' ;;
     ' completion') words='bash zsh fish --help --version --quiet --verbose' ;;
-    ' config') words='print validate --help --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
+    ' config') words='print validate try-limits --help --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
     ' config print') words='--help --show-origin --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
     ' config validate') words='--help --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
+    ' config try-limits') words='--help --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
     ' help') words='config environment exit-codes bench-db completion config help migrate serve version --help --version --quiet --verbose' ;;
     ' migrate') words='status up to down redo check verify baseline --help --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;
     ' migrate status') words='--help --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;

@@ -4,7 +4,7 @@ function __gathering_at
     set -l given (commandline -opc)
     for word in $given[2..-1]
         switch "$at $word"
-            case ' bench-db' ' completion' ' config' ' config print' ' config validate' ' help' ' migrate' ' migrate status' ' migrate up' ' migrate to' ' migrate down' ' migrate redo' ' migrate check' ' migrate verify' ' migrate baseline' ' serve' ' version'
+            case ' bench-db' ' completion' ' config' ' config print' ' config validate' ' config try-limits' ' help' ' migrate' ' migrate status' ' migrate up' ' migrate to' ' migrate down' ' migrate redo' ' migrate check' ' migrate verify' ' migrate baseline' ' serve' ' version'
                 set at "$at $word"
         end
     end
@@ -49,6 +49,7 @@ complete -c gathering -n '__gathering_at " completion"' -l quiet -s q -d 'Say no
 complete -c gathering -n '__gathering_at " completion"' -l verbose -s v -d 'Say more: log lines of level debug too'
 complete -c gathering -n '__gathering_at " config"' -a print -d 'Print every setting as TOML or JSON, secrets masked'
 complete -c gathering -n '__gathering_at " config"' -a validate -d 'Check the configuration and say what is wrong with it'
+complete -c gathering -n '__gathering_at " config"' -a try-limits -d 'Tell what rate_limits would have refused, by an access log in JSON'
 complete -c gathering -n '__gathering_at " config"' -l help -s h -d 'Show this help'
 complete -c gathering -n '__gathering_at " config"' -l config -r -F -d 'Configuration file; default /etc/gathering/gathering.toml if it exists [GATHERING_CONFIG]'
 complete -c gathering -n '__gathering_at " config"' -l data-dir -x -a '(__fish_complete_directories)' -d 'Where the private database and generated secrets live; empty: $STATE_DIRECTORY, /var/lib/gathering for root, else $XDG_STATE_HOME/gathering or ~/.local/state/gathering [GATHERING_DATA_DIR]'
@@ -83,6 +84,17 @@ complete -c gathering -n '__gathering_at " config validate"' -l output -x -a 'te
 complete -c gathering -n '__gathering_at " config validate"' -l version -d 'Show the version'
 complete -c gathering -n '__gathering_at " config validate"' -l quiet -s q -d 'Say nothing but errors'
 complete -c gathering -n '__gathering_at " config validate"' -l verbose -s v -d 'Say more: log lines of level debug too'
+complete -c gathering -n '__gathering_at " config try-limits"' -l help -s h -d 'Show this help'
+complete -c gathering -n '__gathering_at " config try-limits"' -l config -r -F -d 'Configuration file; default /etc/gathering/gathering.toml if it exists [GATHERING_CONFIG]'
+complete -c gathering -n '__gathering_at " config try-limits"' -l data-dir -x -a '(__fish_complete_directories)' -d 'Where the private database and generated secrets live; empty: $STATE_DIRECTORY, /var/lib/gathering for root, else $XDG_STATE_HOME/gathering or ~/.local/state/gathering [GATHERING_DATA_DIR]'
+complete -c gathering -n '__gathering_at " config try-limits"' -l listen -x -d 'Where to listen: HOST:PORT, [IPV6]:PORT or unix:/PATH; port 0 takes any free one [GATHERING_HTTP_LISTEN]'
+complete -c gathering -n '__gathering_at " config try-limits"' -l database-url -x -d 'PostgreSQL to use, as URL or libpq keywords; empty: a private one in the data directory [DATABASE_URL]'
+complete -c gathering -n '__gathering_at " config try-limits"' -l log-level -x -a 'debug info warning error' -d 'The least important lines to write [LOG_LEVEL]'
+complete -c gathering -n '__gathering_at " config try-limits"' -l log-format -x -a 'auto console json' -d 'How lines look; auto: console on a terminal, else json [GATHERING_LOG_FORMAT]'
+complete -c gathering -n '__gathering_at " config try-limits"' -l output -x -a 'text json' -d 'How to print the result; JSON has "schema": 1'
+complete -c gathering -n '__gathering_at " config try-limits"' -l version -d 'Show the version'
+complete -c gathering -n '__gathering_at " config try-limits"' -l quiet -s q -d 'Say nothing but errors'
+complete -c gathering -n '__gathering_at " config try-limits"' -l verbose -s v -d 'Say more: log lines of level debug too'
 complete -c gathering -n '__gathering_at " help"' -a 'config environment exit-codes bench-db completion config help migrate serve version'
 complete -c gathering -n '__gathering_at " help"' -l help -s h -d 'Show this help'
 complete -c gathering -n '__gathering_at " help"' -l version -d 'Show the version'

@@ -10,6 +10,7 @@ set(GATHERING_CORE_SOURCES
   core/base/child.cpp
   core/base/clock.cpp
   core/base/log.cpp
+  core/base/network.cpp
   core/base/text.cpp
   core/base/timestamp.cpp
   core/base/worker_pool.cpp
@@ -48,6 +49,7 @@ set(GATHERING_CORE_SOURCES
   core/idempotency/idempotency.cpp
   core/limits/gcra.cpp
   core/limits/lockout.cpp
+  core/limits/policy.cpp
   core/limits/rate.cpp
   core/limits/redis_limiter.cpp
   core/limits/redis_link.cpp

@@ -2,14 +2,17 @@
 
 #include "core/auth/authority.h"
 #include "core/auth/users.h"
+#include "core/base/log.h"
 #include "core/base/worker_pool.h"
 #include "core/health/monitor.h"
 #include "daemon/api/table.h"
 #include "daemon/db/database.h"
 #include "daemon/http/api.h"
 #include "daemon/http/call.h"
+#include "daemon/http/rate_limits.h"
 #include "daemon/http/server.h"
 #include "daemon/lifecycle.h"
+#include "daemon/limits/limiter.h"
 
 namespace gathering {
 namespace {
@@ -28,17 +31,23 @@ class Daemon::Parts {
         file_workers_({.name = "file", .threads = kFileThreads, .queue_max = kFileQueueMax}),
         authority_(config.auth, clock),
         health_(clock, {.data_dir = config.data_dir}),
-        services_{config_, clock, database_, file_workers_, authority_, lifecycle_, api_, health_},
+        limiter_(config.rate_limits, config.auth.secret_key, file_workers_, clock),
+        rate_limits_(limiter_, authority_, clock),
+        services_{config_,  clock,        database_,  file_workers_, authority_,
+                  limiter_, rate_limits_, lifecycle_, api_,          health_},
         api_(http::RouteTables(), services_),
-        server_(
-            config.http, clock,
-            [this](const auto& request, const auto& context, auto& response) {
-              api_.Serve(request, context, response);
-            },
-            [this](int status, std::string_view detail, auto& response) {
-              api_.Refuse(status, detail, response);
-            },
-            [this](loop::Loop& loop) { database_.Attach(loop); }) {}
+        server_(config.http, clock,
+                {.handler = [this](const auto& request, const auto& context,
+                                   auto& response) { api_.Serve(request, context, response); },
+                 .refusal = [this](int status, std::string_view detail,
+                                   auto& response) { api_.Refuse(status, detail, response); },
+                 .admit = [this](const auto& request, const auto& context,
+                                 auto& response) { return api_.Admit(request, context, response); },
+                 .on_loop =
+                     [this](loop::Loop& loop) {
+                       database_.Attach(loop);
+                       limiter_.Attach(loop);
+                     }}) {}
 
   const Config& config_;
   http::Lifecycle lifecycle_;
@@ -46,6 +55,8 @@ class Daemon::Parts {
   WorkerPool file_workers_;
   auth::Authority authority_;
   health::Monitor health_;
+  Limiter limiter_;
+  http::RateLimits rate_limits_;
   http::Services services_;
   http::Api api_;
   http::Server server_;
@@ -58,6 +69,18 @@ Daemon::~Daemon() = default;
 void Daemon::Start() {
   parts_->database_.pool().Write([&](db::Tx& tx) { auth::EnsureAdmin(tx, parts_->config_.auth); });
   parts_->server_.Start();
+}
+
+void Daemon::Reload(const Config& config) {
+  const RateLimitsConfig& now = parts_->config_.rate_limits;
+  const RateLimitsConfig& next = config.rate_limits;
+  parts_->limiter_.Reload(next);
+  const bool kept = now.redis_url == next.redis_url && now.redis_timeout == next.redis_timeout &&
+                    now.keys_max == next.keys_max && now.login_failures_max == next.login_failures_max;
+  if (!kept) {
+    log::Warn("some settings take a restart",
+              {{"settings", "rate_limits.redis_url, redis_timeout, keys_max, login_failures_max"}});
+  }
 }
 
 std::vector<std::string> Daemon::Addresses() const {

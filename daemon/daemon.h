@@ -27,6 +27,10 @@ class Daemon {
   // Throws Error kUnavailable when an address cannot be bound.
   void Start();
 
+  // Applies what of a new configuration can change while serving: the rate limits, whose counters stay.
+  // Throws Error kInvalid and changes nothing.
+  void Reload(const Config& config);
+
   // What is really listened on, e.g. "127.0.0.1:8000" or "unix:/run/gathering.sock".
   [[nodiscard]] std::vector<std::string> Addresses() const;
 

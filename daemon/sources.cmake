@@ -6,6 +6,7 @@ set(GATHERING_DAEMON_SOURCES
   daemon/api/docs.cpp
   daemon/api/health.cpp
   daemon/api/health_database.cpp
+  daemon/api/health_limits.cpp
   daemon/api/models.cpp
   daemon/api/personas.cpp
   daemon/api/providers.cpp
@@ -17,6 +18,7 @@ set(GATHERING_DAEMON_SOURCES
   daemon/db/database.cpp
   daemon/db/pipeline_lane.cpp
   daemon/http/answer_headers.cpp
+  daemon/http/client.cpp
   daemon/http/api.cpp
   daemon/http/connection.cpp
   daemon/http/cors.cpp
@@ -26,12 +28,15 @@ set(GATHERING_DAEMON_SOURCES
   daemon/http/listener.cpp
   daemon/http/message.cpp
   daemon/http/problem.cpp
+  daemon/http/rate_limits.cpp
   daemon/http/request_id.cpp
   daemon/http/route.cpp
   daemon/http/route_statistics.cpp
   daemon/http/router.cpp
   daemon/http/server.cpp
   daemon/http/status.cpp
+  daemon/limits/limiter.cpp
+  daemon/limits/redis_lane.cpp
   daemon/loop/fiber.cpp
   daemon/loop/fibers.cpp
   daemon/loop/inbox.cpp

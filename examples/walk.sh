@@ -15,7 +15,8 @@ say() { printf '\n== %s\n' "$*"; }
 # api METHOD PATH [JSON]: prints the answer's body; fails on any other status than 2xx.
 api() {
   local method=$1 path=$2
-  local arguments=(--silent --show-error --fail-with-body --request "$method" "$url$path"
+  # Over the limit of writes curl waits for as long as Retry-After says.
+  local arguments=(--silent --show-error --fail-with-body --retry 3 --request "$method" "$url$path"
                    --header "Authorization: Bearer $token" --header 'Content-Type: application/json')
   [ $# -gt 2 ] && arguments+=(--data "$3")
   curl "${arguments[@]}"

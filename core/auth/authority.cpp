@@ -36,18 +36,22 @@ struct Answer {
   std::optional<Principal> owner;
 };
 
+std::optional<std::string_view> TokenIn(std::optional<std::string_view> header) {
+  const std::string_view text = Trimmed(header.value_or(""));
+  const std::size_t space = text.find_first_of(" \t");
+  if (space == std::string_view::npos || Lower(text.substr(0, space)) != "bearer") return std::nullopt;
+  const std::string_view token = Trimmed(text.substr(space));
+  if (token.find_first_of(" \t") != std::string_view::npos) return std::nullopt;
+  return token;
+}
+
 }  // namespace
 
 std::string_view BearerToken(std::optional<std::string_view> header) {
   if (!header || Trimmed(*header).empty()) {
     throw Error{Code::kUnauthenticated, "Missing authentication token"};
   }
-  const std::string_view text = Trimmed(*header);
-  const std::size_t space = text.find_first_of(" \t");
-  if (space != std::string_view::npos && Lower(text.substr(0, space)) == "bearer") {
-    const std::string_view token = Trimmed(text.substr(space));
-    if (token.find_first_of(" \t") == std::string_view::npos) return token;
-  }
+  if (const auto token = TokenIn(header)) return *token;
   throw Error{Code::kUnauthenticated, "Invalid authentication header format"};
 }
 
@@ -109,6 +113,15 @@ Principal Authority::Authenticate(std::optional<std::string_view> header, db::Ex
     if (error.code == Code::kUnauthenticated) answers_->refused.fetch_add(1, std::memory_order_relaxed);
     throw;
   }
+}
+
+std::optional<std::string> Authority::UserOf(std::optional<std::string_view> header) const {
+  const auto token = TokenIn(header);
+  if (!token || token->size() > kTokenBytesMax) return std::nullopt;
+  if (const auto answer = answers_->cache.Peek(Sha256Of(*token)))
+    return answer->owner ? std::optional{answer->owner->user_id} : std::nullopt;
+  const auto claims = answers_->key.Verify(*token, clock_.WallNow());
+  return claims ? std::optional{claims->sub} : std::nullopt;
 }
 
 Token Authority::Issue(const User& user) const {

@@ -65,6 +65,10 @@ class Authority {
   // With authentication disabled everybody is the administrator.
   [[nodiscard]] Principal Authenticate(std::optional<std::string_view> header, db::Executor& db);
 
+  // Whose token `header` holds, by its signature and time alone: neither the database nor a revocation is
+  // asked. None when there is none, or it is not good.
+  [[nodiscard]] std::optional<std::string> UserOf(std::optional<std::string_view> header) const;
+
   // A new token, different from every other one.
   [[nodiscard]] Token Issue(const User& user) const;
 

@@ -60,6 +60,16 @@ class Lru {
     return found->second->value;
   }
 
+  // The same without counting as a use.
+  [[nodiscard]] std::optional<V> Peek(const K& key) const {
+    const Shard& shard = ShardOf(Hash{}(key));
+    const Clock::Steady now = clock_.Now();
+    std::scoped_lock lock{shard.mutex};
+    const auto found = shard.index.find(key);
+    if (found == shard.index.end() || now - found->second->as_of >= age_max_) return std::nullopt;
+    return found->second->value;
+  }
+
   // Remembers what was true at `as_of`, unless something newer is known.
   void Put(const K& key, V value, Clock::Steady as_of) {
     const std::size_t hash = Hash{}(key);
@@ -111,6 +121,7 @@ class Lru {
   static std::size_t ShardCount(const LruOptions& options) {
     return std::clamp<std::size_t>(options.shards, 1, std::max<std::uint32_t>(1, options.entries_max));
   }
+  const Shard& ShardOf(std::size_t hash) const { return shards_[(hash >> 32) % shards_.size()]; }
   Shard& ShardOf(std::size_t hash) { return shards_[(hash >> 32) % shards_.size()]; }
 
   const Clock& clock_;

@@ -7,6 +7,8 @@
 
 #include "core/base/text.h"
 #include "core/config/keys.h"
+#include "core/limits/policy.h"
+#include "core/limits/redis_url.h"
 
 namespace gathering::config {
 namespace {
@@ -124,6 +126,17 @@ void CheckAuth(const AuthConfig& auth, const Environment& environment, Check& ch
   }
 }
 
+void CheckRateLimits(const RateLimitsConfig& limits, Check& check) {
+  const limits::Policy policy{limits};
+  for (const auto& problem : policy.problems()) check.Problem(problem.key, problem.what);
+  if (limits.redis_url.empty()) return;
+  try {
+    static_cast<void>(limits::ParseRedisUrl(limits.redis_url));
+  } catch (const Error& error) {
+    check.Problem("rate_limits.redis_url", fmt::format("cannot be used: {}", error.message));
+  }
+}
+
 }  // namespace
 
 std::optional<std::string> ListenProblem(std::string_view address) {
@@ -161,6 +174,7 @@ void CheckConfig(LoadedConfig& loaded, const Environment& environment, std::vect
   CheckHttp(loaded.config.http, check);
   CheckDatabase(loaded.config.database, loaded.origins["database.url"], check);
   CheckAuth(loaded.config.auth, environment, check);
+  CheckRateLimits(loaded.config.rate_limits, check);
 }
 
 }  // namespace gathering::config

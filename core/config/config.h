@@ -12,6 +12,10 @@
 #include "core/db/pipeline.h"
 #include "core/db/pool.h"
 
+namespace gathering::limits {
+enum class Algorithm : std::uint8_t;
+}
+
 namespace gathering {
 
 enum class LogLevel : std::uint8_t { kDebug, kInfo, kWarning, kError };
@@ -83,12 +87,36 @@ struct LogConfig {
   std::uint32_t queue_max = 8'192;  // lines waiting to be written; beyond: the oldest is dropped and counted
 };
 
+// Limits in the notation of core/limits/rate.h; empty: none.
+struct RateLimitsConfig {
+  bool enabled = true;
+  limits::Algorithm algorithm{};  // GCRA
+  std::string redis_url;          // limits hold for all daemons on it together; empty: each for itself
+  std::string auth = "5/minute";
+  std::string write = "30/minute";
+  std::string read = "120/minute";
+  std::string health = "300/minute";
+  std::string default_limit;                  // of routes that are in none of these tiers
+  std::vector<std::string> bursts;            // "read=20": of a tier or route, at once; else the rate's count
+  std::vector<std::string> routes;            // "agents.list=10/second": instead of their tier's
+  std::vector<std::string> costs;             // "dashboard.stats=5": what a request counts for
+  std::vector<std::string> exempt_routes;     // never limited
+  std::vector<std::string> exempt_addresses;  // networks of clients who are never limited
+  std::vector<std::string> shadow;            // tiers and routes that are counted, not refused
+  std::vector<std::string> trusted_proxies;   // networks, or "unix", whose X-Forwarded-For is believed
+  std::uint32_t keys_max = 100'000;           // clients remembered, each with every tier it uses
+  std::uint32_t retry_jitter_percent = 0;     // Retry-After is longer by up to this
+  std::chrono::milliseconds redis_timeout{20};  // of one decision; then it is made locally
+  std::uint32_t login_failures_max = 5;         // of an account, whatever the address; then it backs off
+};
+
 struct Config {
   std::string
       data_dir;  // empty: $STATE_DIRECTORY, /var/lib/gathering for root, else $XDG_STATE_HOME/gathering
   HttpConfig http;
   DatabaseConfig database;
   AuthConfig auth;
+  RateLimitsConfig rate_limits;
   LogConfig log;
 };
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/base/text.h"
+#include "core/limits/gcra.h"
 
 namespace gathering::config {
 namespace {
@@ -43,6 +44,10 @@ constexpr auto& Auth(Config& c) {
   return c.auth.*member;
 }
 template <auto member>
+constexpr auto& Limits(Config& c) {
+  return c.rate_limits.*member;
+}
+template <auto member>
 constexpr auto& Log(Config& c) {
   return c.log.*member;
 }
@@ -50,6 +55,12 @@ constexpr std::string& DataDir(Config& c) {
   return c.data_dir;
 }
 
+std::size_t GetAlgorithm(Config& c) {
+  return static_cast<std::size_t>(c.rate_limits.algorithm);
+}
+void SetAlgorithm(Config& c, std::size_t index) {
+  c.rate_limits.algorithm = static_cast<limits::Algorithm>(index);
+}
 template <auto member>
 std::size_t GetLogChoice(Config& c) {
   return static_cast<std::size_t>(c.log.*member);
@@ -62,8 +73,10 @@ void SetLogChoice(Config& c, std::size_t index) {
 
 constexpr std::array<std::string_view, 4> kLevels = {"debug", "info", "warning", "error"};
 constexpr std::array<std::string_view, 3> kFormats = {"auto", "console", "json"};
+constexpr std::array<std::string_view, 2> kAlgorithms = {"gcra", "fixed-window"};
 
 static_assert(kLevels.size() == static_cast<std::size_t>(LogLevel::kError) + 1);
+static_assert(kAlgorithms.size() == static_cast<std::size_t>(limits::Algorithm::kFixedWindow) + 1);
 static_assert(kFormats.size() == static_cast<std::size_t>(LogFormat::kJson) + 1);
 
 constexpr std::uint32_t kKiB = 1'024;
@@ -73,6 +86,7 @@ using HC = HttpConfig;
 using HL = HttpLimits;
 using PO = db::PoolOptions;
 using PL = db::PipelineOptions;
+using RL = RateLimitsConfig;
 
 // --- the table -------------------------------------------------------------------------------------
 
@@ -260,6 +274,74 @@ constexpr Key kKeys[] = {
     {.name = "auth.hash_queue_max",
      .sentence = "Most logins that wait for such a thread; beyond it 503 with Retry-After.",
      .member = Number{&Auth<&AuthConfig::hash_queue_max>, 1, 100'000}},
+
+    {.name = "rate_limits.enabled",
+     .sentence = "Whether requests are limited at all.",
+     .member = Boolean{&Limits<&RL::enabled>}},
+    {.name = "rate_limits.redis_url",
+     .sentence =
+         "A Redis on which limits hold for all daemons together: redis://, rediss:// or unix://, with "
+         "user, password and database number; empty: each daemon limits by itself.",
+     .member = Text{&Limits<&RL::redis_url>},
+     .legacy = "REDIS_URL",
+     .secrecy = Secrecy::kPassword},
+    {.name = "rate_limits.redis_timeout",
+     .sentence = "How long a request waits for Redis before it is decided here.",
+     .member = Milliseconds{&Limits<&RL::redis_timeout>, 1ms, 1s}},
+    {.name = "rate_limits.algorithm",
+     .sentence = "gcra: requests come back one by one as time passes; fixed-window: all at once when the "
+                 "window ends, so that twice the limit may come around that moment.",
+     .member = Choice{&GetAlgorithm, &SetAlgorithm, kAlgorithms}},
+    {.name = "rate_limits.auth",
+     .sentence = "Limit of logins and registrations, by client and by account, like \"5/minute\" or "
+                 "\"10/second;200/hour\"; empty: none.",
+     .member = Text{&Limits<&RL::auth>}},
+    {.name = "rate_limits.write",
+     .sentence = "Limit of each client on routes that change something.",
+     .member = Text{&Limits<&RL::write>}},
+    {.name = "rate_limits.read",
+     .sentence = "Limit of each client on routes that read.",
+     .member = Text{&Limits<&RL::read>}},
+    {.name = "rate_limits.health",
+     .sentence = "Limit of each client on the health routes.",
+     .member = Text{&Limits<&RL::health>}},
+    {.name = "rate_limits.default",
+     .sentence = "Limit of each client on the remaining routes; empty: none.",
+     .member = Text{&Limits<&RL::default_limit>}},
+    {.name = "rate_limits.bursts",
+     .sentence = "How many requests of a tier or route may come at once, like \"read=20\"; else as many as "
+                 "its rate counts.",
+     .member = List{&Limits<&RL::bursts>}},
+    {.name = "rate_limits.routes",
+     .sentence = "Limits of single routes instead of their tier's, like \"agents.list=10/second\".",
+     .member = List{&Limits<&RL::routes>}},
+    {.name = "rate_limits.costs",
+     .sentence = "Routes whose requests count for several, like \"dashboard.stats=5\".",
+     .member = List{&Limits<&RL::costs>}},
+    {.name = "rate_limits.exempt_routes",
+     .sentence = "Routes that are never limited.",
+     .member = List{&Limits<&RL::exempt_routes>}},
+    {.name = "rate_limits.exempt_addresses",
+     .sentence = "Networks of clients that are never limited, like \"10.0.0.0/8\".",
+     .member = List{&Limits<&RL::exempt_addresses>}},
+    {.name = "rate_limits.shadow",
+     .sentence = "Tiers and routes whose limits are counted and not enforced.",
+     .member = List{&Limits<&RL::shadow>}},
+    {.name = "rate_limits.trusted_proxies",
+     .sentence = "Networks of proxies whose X-Forwarded-For or Forwarded says who the client is; unix: "
+                 "everybody on a unix socket.",
+     .member = List{&Limits<&RL::trusted_proxies>}},
+    {.name = "rate_limits.keys_max",
+     .sentence =
+         "Clients remembered in each tier together, 44 bytes each; beyond it newcomers share a limit.",
+     .member = Number{&Limits<&RL::keys_max>, 1'000, 100'000'000}},
+    {.name = "rate_limits.retry_jitter_percent",
+     .sentence = "Retry-After is longer by up to this share, so that clients do not come back all at once.",
+     .member = Number{&Limits<&RL::retry_jitter_percent>, 0, 100}},
+    {.name = "rate_limits.login_failures_max",
+     .sentence = "Wrong passwords for an account before it must wait, from anywhere: a second, doubling to a "
+                 "quarter of an hour.",
+     .member = Number{&Limits<&RL::login_failures_max>, 1, 1'000}},
 
     {.name = "log.level",
      .sentence = "The least important lines to write.",

@@ -14,6 +14,7 @@
 #include "core/base/text.h"
 #include "core/config/check.h"
 #include "core/config/keys.h"
+#include "core/limits/policy.h"
 
 namespace gathering {
 namespace {
@@ -286,11 +287,20 @@ LoadedConfig LoadConfig(const LoadOptions& options) {
   return Loading{options}.Run();
 }
 
-void RequireServable(const LoadedConfig& loaded) {
+void RequireServable(const LoadedConfig& loaded, bool (*is_route)(std::string_view)) {
   const Config& c = loaded.config;
-  if (c.database.pool.url.empty() || !c.auth.secret_key.empty() || c.auth.disabled) return;
-  throw ConfigError{
-      "auth.secret_key is not set; every daemon on one database needs the same: put it into SECRET_KEY"};
+  std::vector<std::string> problems;
+  if (!c.database.pool.url.empty() && c.auth.secret_key.empty() && !c.auth.disabled) {
+    problems.emplace_back(
+        "auth.secret_key is not set; every daemon on one database needs the same: put it into SECRET_KEY");
+  }
+  for (const std::string& name : limits::Policy{c.rate_limits}.NamedRoutes()) {
+    if (!is_route(name)) {
+      problems.push_back(fmt::format(
+          "rate_limits: there is no route '{}'; the operation ids in /openapi.json are their names", name));
+    }
+  }
+  if (!problems.empty()) throw ConfigError{std::move(problems)};
 }
 
 }  // namespace gathering

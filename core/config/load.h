@@ -59,7 +59,8 @@ class ConfigError : public std::exception {
 // Throws ConfigError.
 [[nodiscard]] LoadedConfig LoadConfig(const LoadOptions& options);
 
-// What only the daemon needs: an external database wants a shared auth.secret_key.  Throws ConfigError.
-void RequireServable(const LoadedConfig& loaded);
+// What only the daemon needs: an external database wants a shared auth.secret_key, and limits of single
+// routes want routes that exist.  Throws ConfigError.
+void RequireServable(const LoadedConfig& loaded, bool (*is_route)(std::string_view));
 
 }  // namespace gathering

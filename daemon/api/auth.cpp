@@ -4,7 +4,9 @@
 #include "core/auth/password.h"
 #include "core/auth/token.h"
 #include "core/auth/users.h"
+#include "daemon/api/number.h"
 #include "daemon/api/table.h"
+#include "daemon/http/rate_limits.h"
 
 namespace gathering::http {
 namespace {
@@ -139,12 +141,39 @@ void Note(Call& call, db::Executor& db, AuditKind kind, std::string_view user_id
                    .reason = reason});
 }
 
+// One try at an account's password, which counts as a failure until it is told otherwise.
+class PasswordTry {
+ public:
+  // Throws RateLimited.
+  PasswordTry(Call& call, std::string_view email) : limits_(call.services().rate_limits), email_(email) {
+    limits_.AdmitAccount(call.route(), email, call.standing());
+    limits_.TryPassword(email, call.standing());
+  }
+  ~PasswordTry() {
+    if (!checked_) limits_.PasswordWasNotChecked(email_);
+  }
+  PasswordTry(const PasswordTry&) = delete;
+  PasswordTry& operator=(const PasswordTry&) = delete;
+
+  void Checked(bool right) {
+    checked_ = true;
+    if (right) limits_.PasswordWasRight(email_);
+  }
+
+ private:
+  RateLimits& limits_;
+  const std::string_view email_;
+  bool checked_ = false;
+};
+
 AccessToken LogIn(Call& call, std::string_view email, std::string_view password) {
   auth::Authority& authority = call.services().authority;
+  PasswordTry attempt{call, email};
   const auto account = auth::FindAccount(call.db(), email);
   const auth::LoginCheck check = loop::RunOn(authority.hashing(), call.deadline(), [&] {
     return auth::CheckLogin(authority.passwords(), account, password);
   });
+  attempt.Checked(check.refusal.empty());
   const std::string user_id = account ? account->user.public_id : std::string{};
   if (!check.refusal.empty()) {
     Note(call, call.db(), AuditKind::kAuthFailure, user_id, email, check.refusal);
@@ -169,6 +198,7 @@ AccessToken LogInByJson(Call& call, Body<Credentials> body) {
 // The password is hashed first, so that a taken address takes the same time as a free one.
 Created<UserInfo> Register(Call& call, Body<auth::NewUser> body) {
   auth::Authority& authority = call.services().authority;
+  call.services().rate_limits.AdmitAccount(call.route(), body->email, call.standing());
   const std::string hash = loop::RunOn(authority.hashing(), call.deadline(),
                                        [&] { return authority.passwords().Hash(body->password); });
   return {call.Write([&](db::Tx& tx) {
@@ -213,14 +243,13 @@ Farewell LogOut(Call& call) {
 RevocationStats Stats(Call& call) {
   const auto revocations = auth::CountRevocations(call.db(), call.clock().WallNow());
   const auth::AuthorityStats answers = call.services().authority.Stats();
-  const auto number = [](std::uint64_t count) { return static_cast<std::int64_t>(count); };
-  return {.cache_size = number(answers.answers),
-          .cache_max_size = number(answers.answers_max),
+  return {.cache_size = Number(answers.answers),
+          .cache_max_size = Number(answers.answers_max),
           .db_active_tokens = revocations.active,
           .db_total_tokens = revocations.total,
-          .cache_hits = number(answers.hits),
-          .cache_misses = number(answers.misses),
-          .cache_evictions = number(answers.evictions)};
+          .cache_hits = Number(answers.hits),
+          .cache_misses = Number(answers.misses),
+          .cache_evictions = Number(answers.evictions)};
 }
 
 constexpr Route kRoutes[] = {

@@ -1,15 +1,12 @@
 #include "daemon/api/health_database.h"
 
+#include "daemon/api/number.h"
 #include "daemon/http/api.h"
 
 namespace gathering::http {
 namespace {
 
 constexpr double kMicrosPerMilli = 1'000;
-
-std::int64_t Number(std::uint64_t count) {
-  return static_cast<std::int64_t>(count);
-}
 
 double Mean(std::uint64_t sum, std::uint64_t count) {
   return count == 0 ? 0 : static_cast<double>(sum) / static_cast<double>(count);

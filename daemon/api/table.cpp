@@ -1,5 +1,7 @@
 #include "daemon/api/table.h"
 
+#include <algorithm>
+
 namespace gathering::http {
 
 std::span<const std::span<const Route>> RouteTables() {
@@ -8,6 +10,12 @@ std::span<const std::span<const Route>> RouteTables() {
       CircleRoutes(), ProviderRoutes(), ModelRoutes(), PersonaRoutes(), DashboardRoutes(),
   };
   return kTables;
+}
+
+bool IsRoute(std::string_view id) {
+  return std::ranges::any_of(RouteTables(), [&](std::span<const Route> table) {
+    return std::ranges::find(table, id, &Route::id) != table.end();
+  });
 }
 
 }  // namespace gathering::http

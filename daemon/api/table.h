@@ -1,6 +1,7 @@
 #pragma once
 // The whole API: every noun's rows, each from the file of that noun.
 #include <span>
+#include <string_view>
 
 #include "daemon/http/route.h"
 
@@ -19,5 +20,8 @@ std::span<const Route> ProviderRoutes();
 
 // All of them, in the order in which the documentation shows them.
 [[nodiscard]] std::span<const std::span<const Route>> RouteTables();
+
+// Whether one of them has this id.
+[[nodiscard]] bool IsRoute(std::string_view id);
 
 }  // namespace gathering::http

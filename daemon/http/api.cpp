@@ -11,6 +11,7 @@
 #include "core/idempotency/idempotency.h"
 #include "daemon/http/idempotency.h"
 #include "daemon/http/problem.h"
+#include "daemon/http/rate_limits.h"
 #include "daemon/http/status.h"
 #include "daemon/openapi/openapi.h"
 
@@ -77,18 +78,50 @@ Api::Api(std::span<const std::span<const Route>> tables, Services& services)
       openapi_(openapi::Build(tables)),
       route_statistics_(tables) {}
 
-void Api::Serve(const Request& request, const Context& context, Response& response) {
+Api::Progress Api::Begin(const Request& request) {
   Progress progress{.started = services_.clock.Now(), .request_id = {}};
   const auto given_id = request.Find(kRequestIdHeader);
   progress.request_id = given_id && IsRequestId(*given_id) ? std::string{*given_id} : ids_.Next();
-  Call call{services_, request, context, progress.request_id};
+  return progress;
+}
+
+void Api::Finish(const Request& request, const Call& call, const Progress& progress,
+                 Response& response) const {
+  Dress(request, call, progress, response);
+  Log(request, call, progress, response);
+}
+
+bool Api::Admit(const Request& request, const Context& context, Response& response) {
+  if (Cors::IsPreflight(request)) return true;
+  const Match match = router_.Find(request.method, request.path);
+  if (match.kind != Match::Kind::kFound) return true;
+  Progress progress = Begin(request);
+  progress.route_id = match.route->id;
+  progress.tier = match.route->tier;
+  const Call call{services_, request, context, progress.request_id};
+  try {
+    services_.rate_limits.Admit(request, *match.route, *context.standing);
+    return true;
+  } catch (const std::exception&) {
+    AnswerException({.route_id = progress.route_id, .request_id = progress.request_id}, response);
+  }
+  Finish(request, call, progress, response);
+  return false;
+}
+
+void Api::Serve(const Request& request, const Context& context, Response& response) {
+  Progress progress = Begin(request);
+  Standing own;
+  Call call{services_,
+            request,
+            {context.deadline, context.standing != nullptr ? context.standing : &own},
+            progress.request_id};
   try {
     Answer(request, call, progress, response);
   } catch (const std::exception&) {
     AnswerException({.route_id = progress.route_id, .request_id = progress.request_id}, response);
   }
-  Dress(request, progress, response);
-  Log(request, call, progress, response);
+  Finish(request, call, progress, response);
 }
 
 void Api::Answer(const Request& request, Call& call, Progress& progress, Response& response) {
@@ -108,6 +141,8 @@ void Api::Answer(const Request& request, Call& call, Progress& progress, Respons
   const Route& route = *match.route;
   progress.route_id = route.id;
   progress.tier = route.tier;
+  call.set_route(route);
+  if (!call.standing().decided) services_.rate_limits.Admit(request, route, call.standing());
   Authorise(request, route.authority, call);
   if (const auto key = IdempotencyKeyOf(request, route)) {
     AnswerOnce(*key, request, match, call, response);
@@ -169,9 +204,11 @@ void Api::Authorise(const Request& request, Authority needed, Call& call) const 
   if (needed == Authority::kAdmin && !is_admin) throw Error{Code::kForbidden, "Admin access required"};
 }
 
-void Api::Dress(const Request& request, const Progress& progress, Response& response) const {
+void Api::Dress(const Request& request, const Call& call, const Progress& progress,
+                Response& response) const {
   const std::string_view origin = OriginOf(request);
   response.constant_headers = IsPage(response) ? headers_.ForPage(origin) : headers_.ForApi(origin);
+  response.varying_headers = call.standing().fields;
   response.Set(kRequestIdHeader, progress.request_id);
 }
 
@@ -189,6 +226,7 @@ void Api::Log(const Request& request, const Call& call, const Progress& progress
                     {"bytes", response.body.size()},
                     {"statements", call.statements()},
                     {"peer", request.peer},
+                    {"client", call.standing().client},
                     {"user", call.has_principal() ? call.principal().user_id : std::string{}},
                     {"request_id", progress.request_id}});
 }

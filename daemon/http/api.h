@@ -1,7 +1,11 @@
 #pragma once
 // What happens to a request between the HTTP front and a handler, in this order:
 //
-//   request id -> preflight -> route -> authority -> input -> handler -> errors -> headers -> log
+//   request id -> preflight -> route -> rate limit -> authority -> input -> handler -> errors -> headers ->
+//   log
+//
+// A request whose body is still to come is asked about by the front as soon as its head is there (Admit);
+// nothing more is read of one that is over its limit.
 //
 // Every answer, whoever gives it, leaves with one X-Request-ID, the security headers and,
 // for an allowed origin, the CORS headers.  Errors are {"detail": …, "request_id": …};
@@ -34,6 +38,10 @@ class Api {
   // Error kInternal when two rows answer the same requests.
   Api(std::span<const std::span<const Route>> tables, Services& services);
 
+  // Whether the rate limits let a request go on, of which only the head is there.  If not, `response` is
+  // the answer.  Never throws.  Must run where handlers may run; `context.standing` is set.
+  [[nodiscard]] bool Admit(const Request& request, const Context& context, Response& response);
+
   // Never throws.  Must run where handlers may run (daemon/loop/fiber.h).
   void Serve(const Request& request, const Context& context, Response& response);
 
@@ -51,12 +59,14 @@ class Api {
   struct Progress;
   class Account;
 
+  [[nodiscard]] Progress Begin(const Request& request);
+  void Finish(const Request& request, const Call& call, const Progress& progress, Response& response) const;
   void Answer(const Request& request, Call& call, Progress& progress, Response& response);
   void AnswerOnce(std::string_view key, const Request& request, const Match& match, Call& call,
                   Response& response) const;
   void AnswerUnrouted(const Request& request, const Match& match, Response& response) const;
   void Authorise(const Request& request, Authority needed, Call& call) const;
-  void Dress(const Request& request, const Progress& progress, Response& response) const;
+  void Dress(const Request& request, const Call& call, const Progress& progress, Response& response) const;
   void Log(const Request& request, const Call& call, const Progress& progress,
            const Response& response) const;
 

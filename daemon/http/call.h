@@ -17,6 +17,7 @@
 
 namespace gathering {
 struct Config;
+class Limiter;
 namespace auth {
 class Authority;
 }
@@ -29,6 +30,8 @@ namespace gathering::http {
 
 class Api;
 class Lifecycle;
+class RateLimits;
+struct Route;
 
 // Everything handlers may borrow.  Built once by the daemon, outlives every request.
 struct Services {
@@ -37,6 +40,8 @@ struct Services {
   Database& database;
   WorkerPool& file_workers;  // runs what reads files or /proc
   auth::Authority& authority;
+  Limiter& limiter;
+  RateLimits& rate_limits;
   const Lifecycle& lifecycle;
   const Api& api;  // the routes themselves, for /openapi.json
   health::Monitor& health;
@@ -44,8 +49,13 @@ struct Services {
 
 class Call final : private db::Executor {
  public:
+  // `context` has an standing.
   Call(Services& services, const Request& request, const Context& context, std::string_view request_id)
-      : services_(services), request_(request), deadline_(context.deadline), request_id_(request_id) {}
+      : services_(services),
+        request_(request),
+        deadline_(context.deadline),
+        standing_(*context.standing),
+        request_id_(request_id) {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
@@ -54,6 +64,14 @@ class Call final : private db::Executor {
   [[nodiscard]] Services& services() { return services_; }
   [[nodiscard]] const Clock& clock() const { return services_.clock; }
   [[nodiscard]] Clock::Steady deadline() const { return deadline_; }
+
+  // What the rate limits said of this request.
+  [[nodiscard]] Standing& standing() { return standing_; }
+  [[nodiscard]] const Standing& standing() const { return standing_; }
+
+  // Set before anything a route says is looked at.
+  [[nodiscard]] const Route& route() const { return *route_; }
+  void set_route(const Route& route) { route_ = &route; }
 
   // Set for routes with Authority kUser or kAdmin.
   [[nodiscard]] const auth::Principal& principal() const { return *principal_; }
@@ -114,6 +132,8 @@ class Call final : private db::Executor {
   Services& services_;
   const Request& request_;
   Clock::Steady deadline_;
+  Standing& standing_;
+  const Route* route_ = nullptr;
   std::string_view request_id_;
   std::uint32_t statements_ = 0;
   db::Tx* joined_ = nullptr;

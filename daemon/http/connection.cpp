@@ -207,6 +207,7 @@ Connection::Next Connection::Read() {
 }
 
 Connection::Next Connection::Receive() {
+  if (gate_.head_done() && !standing_.decided && lane_.front_.admit) return AskAdmission();
   if (!readable_) {
     AwaitInput();
     return Next::kWait;
@@ -258,16 +259,53 @@ Connection::Next Connection::TakeHead() {
     Refuse(503, kBusy);
     return Next::kGoOn;
   }
-  if (gate_.expects_continue() && gate_.body_bytes_seen(in_) == 0) {
-    // Nothing is waiting to be sent on this connection, so this fits or the connection is broken.
-    const ssize_t sent = ::send(descriptor_, kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
-    if (sent != static_cast<ssize_t>(kContinue.size())) {
-      Close();
-      return Next::kWait;
-    }
-  }
   unjudged_ = true;  // the body, as far as it is here
+  if (lane_.front_.admit) return Next::kGoOn;
+  return InviteBody();
+}
+
+// The body is not here as a whole: may it come?
+Connection::Next Connection::AskAdmission() {
+  ClearDeadline();
+  gate_.Describe(in_, request_);
+  request_.body = {};
+  request_.peer = peer_;
+  admitting_ = true;
+  state_ = State::kHandling;
+  if (lane_.loop().fibers().Start(*this)) return Next::kGoOn;
+  admitting_ = false;
+  lane_.counts.requests_refused_busy.Add();
+  Refuse(503, kBusy);
   return Next::kGoOn;
+}
+
+// The fiber has ended.
+void Connection::Admitted() {
+  admitting_ = false;
+  if (abandoned_ || failed_) {
+    Close();
+    return;
+  }
+  if (out_.empty()) {
+    phase_since_ = lane_.loop().now();
+    state_ = State::kReading;
+    if (InviteBody() == Next::kGoOn) Advance();
+    return;
+  }
+  DropSlot();
+  lane_.counts.requests.Add();
+  linger_ = true;
+  state_ = State::kWriting;
+  Advance();
+}
+
+Connection::Next Connection::InviteBody() {
+  if (!gate_.expects_continue() || gate_.body_bytes_seen(in_) > 0) return Next::kGoOn;
+  // Nothing is waiting to be sent on this connection, so this fits or the connection is broken.
+  const ssize_t sent = ::send(descriptor_, kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
+  if (sent == static_cast<ssize_t>(kContinue.size())) return Next::kGoOn;
+  Close();
+  return Next::kWait;
 }
 
 Connection::Next Connection::TakeRequest() {
@@ -314,9 +352,13 @@ void Connection::DropSlot() {
 
 void Connection::OnFiber() noexcept {
   try {
-    const Context context{.deadline = lane_.loop().now() + limits().request_timeout};
+    const Context context{.deadline = lane_.loop().now() + limits().request_timeout, .standing = &standing_};
     Response response;
     Exchange exchange;
+    if (admitting_) {
+      if (!lane_.front_.admit(request_, context, response)) Compose(exchange, response);
+      return;
+    }
     exchange.request = &request_;
     exchange.context = &context;
     exchange.keep_alive = MayBeKept();
@@ -328,6 +370,7 @@ void Connection::OnFiber() noexcept {
 }
 
 void Connection::OnFiberDone() {
+  if (admitting_) return Admitted();
   lane_.counts.requests.Add();
   DropSlot();
   state_ = State::kWriting;
@@ -445,6 +488,7 @@ void Connection::AnswerWritten() {
   }
   unjudged_ = in_.size() > in_start_;
   gate_.Reset(in_start_);
+  standing_ = {};
   phase_since_ = lane_.loop().now();
   state_ = State::kReading;
 }

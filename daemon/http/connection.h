@@ -3,7 +3,7 @@
 //
 // A connection is always in exactly one state:
 //   kReading    collecting a request, or idle between two
-//   kHandling   its request runs on a fiber; nothing more is read
+//   kHandling   its request runs on a fiber, or asks on one whether its body may come; nothing more is read
 //   kWriting    the answer did not fit into the socket yet; no further request starts
 //   kLingering  refused: the answer is out, what the client still sends is thrown away for a
 //               while, because closing now would make the kernel take the answer back
@@ -48,6 +48,7 @@ struct Front {
   const Clock& clock;
   const Handler handler;
   const Refusal refusal;
+  const Admit admit;
   std::uint32_t connections_max = 0;          // limits.connections_max, or what the descriptors allow
   std::uint32_t refused_connections_max = 0;  // kRefusedConnectionsMax, likewise
 
@@ -140,6 +141,9 @@ class Connection final : public loop::Watcher, private loop::Timer, private loop
   Next Receive();
   void AwaitInput();
   Next TakeHead();
+  Next AskAdmission();
+  void Admitted();
+  [[nodiscard]] Next InviteBody();
   Next TakeRequest();
   [[nodiscard]] bool TakeSlot();
   void DropSlot();
@@ -167,6 +171,8 @@ class Connection final : public loop::Watcher, private loop::Timer, private loop
   bool unjudged_ = false;       // bytes the gate has not seen
   bool has_slot_ = false;       // counted in requests_in_progress
   bool advancing_ = false;
+  Standing standing_;       // of the request being read or handled
+  bool admitting_ = false;  // the fiber only asks whether the request may go on
   bool abandoned_ = false;
   bool keep_alive_ = false;     // after the answer being written
   bool linger_ = false;         // input may be left unread

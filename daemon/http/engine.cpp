@@ -188,6 +188,7 @@ class Engine::Server final : public httplib::Server {
     field("Date", date_());
     field("Server", kServerName);
     head.append(response.constant_headers);
+    head.append(response.varying_headers);
     for (const auto& [name, value] : response.headers) field(name, value);
     head.append("\r\n");
 

@@ -42,9 +42,18 @@ struct Request {
   [[nodiscard]] std::optional<std::string_view> Find(std::string_view name) const;
 };
 
+// What the rate limits said of a request.  Made before its body is read.
+struct Standing {
+  bool decided = false;
+  bool exempt = false;
+  std::string client;  // an address, or "unix"; empty until decided
+  std::string fields;  // of the answer, as they go over the wire
+};
+
 // What a handler is told beside the request.
 struct Context {
-  Clock::Steady deadline;  // of this request
+  Clock::Steady deadline;        // of this request
+  Standing* standing = nullptr;  // null: nothing was decided beforehand
 };
 
 struct Response {
@@ -55,7 +64,8 @@ struct Response {
   // Fields that never change, as they go over the wire: "Name: value\r\n" each.  Sent unchecked and
   // not copied: must outlive the answer, so it is a constant or belongs to the handler.
   std::string_view constant_headers;
-  bool close = false;  // close the connection after this answer
+  std::string varying_headers;  // likewise, but of this answer
+  bool close = false;           // close the connection after this answer
 
   void Set(std::string_view name, std::string value) { headers.emplace_back(name, std::move(value)); }
 };

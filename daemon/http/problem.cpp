@@ -3,9 +3,12 @@
 #include <new>
 #include <string>
 
+#include <fmt/format.h>
+
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/schema/writer.h"
+#include "daemon/http/rate_limits.h"
 #include "daemon/http/status.h"
 
 namespace gathering::http {
@@ -77,6 +80,14 @@ void AnswerError(const Error& error, const Failure& failure, Response& response)
                            {"cause", error.cause}});
 }
 
+// `error` is where the clients of the system we replace look.
+void AnswerRateLimited(const RateLimited& refusal, const Failure& failure, Response& response) {
+  std::string message;
+  schema::WriteText(refusal.what(), message);
+  WriteBody(429, message, failure.request_id, response);
+  response.body.insert(1, fmt::format(R"("error":{},)", message));
+}
+
 void AnswerBug(std::string_view what, const Failure& failure, Response& response) {
   WriteProblem(kServerErrors, kOurFault, failure.request_id, response);
   log::Error("request failed", {{"route", failure.route_id},
@@ -102,6 +113,8 @@ void AnswerException(const Failure& failure, Response& response) {
     response.headers = error.headers;
   } catch (const Error& error) {
     AnswerError(error, failure, response);
+  } catch (const RateLimited& refusal) {
+    AnswerRateLimited(refusal, failure, response);
   } catch (const std::bad_alloc&) {
     WriteProblem(503, "out of memory", failure.request_id, response);
     response.Set("Retry-After", "1");

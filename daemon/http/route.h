@@ -43,6 +43,10 @@ enum class Authority : std::uint8_t { kAdmin, kUser, kPublic };
 
 // Which budget of requests a route draws on.
 enum class Tier : std::uint8_t { kNone, kAuth, kWrite, kRead, kHealth };
+inline constexpr std::string_view kTierNames[] = {"none", "auth", "write", "read", "health"};
+[[nodiscard]] constexpr std::string_view Name(Tier tier) {
+  return kTierNames[static_cast<std::size_t>(tier)];
+}
 
 // The most statements a request may need of the database, however much data there is; asking about the
 // token is not counted.

@@ -43,12 +43,13 @@ std::uint64_t Descriptors() {
 
 class Server::Impl {
  public:
-  Impl(HttpConfig config, const Clock& clock, Handler handler, Refusal refusal,
-       std::function<void(loop::Loop&)> on_loop)
-      : on_loop_(std::move(on_loop)), front_{.config = std::move(config),
+  Impl(HttpConfig config, const Clock& clock, Callbacks callbacks)
+      : on_loop_(std::move(callbacks.on_loop)),
+        front_{.config = std::move(config),
                .clock = clock,
-               .handler = std::move(handler),
-               .refusal = std::move(refusal)} {
+               .handler = std::move(callbacks.handler),
+               .refusal = std::move(callbacks.refusal),
+               .admit = std::move(callbacks.admit)} {
     front_.on_closed = [this] {
       if (front_.draining.load()) Notify();
     };
@@ -241,10 +242,8 @@ ServerStats Server::Impl::Stats() const {
   return stats;
 }
 
-Server::Server(HttpConfig config, const Clock& clock, Handler handler, Refusal refusal,
-               std::function<void(loop::Loop&)> on_loop)
-    : impl_(std::make_unique<Impl>(std::move(config), clock, std::move(handler), std::move(refusal),
-                                   std::move(on_loop))) {}
+Server::Server(HttpConfig config, const Clock& clock, Callbacks callbacks)
+    : impl_(std::make_unique<Impl>(std::move(config), clock, std::move(callbacks))) {}
 
 Server::~Server() = default;
 

@@ -27,6 +27,10 @@ namespace gathering::http {
 // Called on a fiber; must not block its thread (daemon/loop/fiber.h); may throw (answered with 500).
 using Handler = std::function<void(const Request&, const Context&, Response&)>;
 
+// Called on a fiber with a request of which only the head is there, before its body is read: false when it is
+// not to go on, then the response is the answer.  Must not block or throw.
+using Admit = std::function<bool(const Request&, const Context&, Response&)>;
+
 // Called by the gate, on a loop, for answers it gives itself (400, 408, 413, 414, 431, 503, …):
 // fills headers and the body so that they look like every other answer.  Must not throw or suspend.
 using Refusal = std::function<void(int status, std::string_view detail, Response&)>;
@@ -46,9 +50,14 @@ struct ServerStats {
 
 class Server {
  public:
-  // `on_loop` is called once on each loop's thread, before its first request.
-  Server(HttpConfig config, const Clock& clock, Handler handler, Refusal refusal,
-         std::function<void(loop::Loop&)> on_loop = {});
+  struct Callbacks {
+    Handler handler;
+    Refusal refusal;
+    Admit admit = {};                               // none: everything may go on
+    std::function<void(loop::Loop&)> on_loop = {};  // once on each loop's thread, before its first request
+  };
+
+  Server(HttpConfig config, const Clock& clock, Callbacks callbacks);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

@@ -15,7 +15,6 @@ using http::Route;
 using nlohmann::json;
 
 constexpr std::string_view kAuthorityNames[] = {"admin", "user", "public"};
-constexpr std::string_view kTierNames[] = {"none", "auth", "write", "read", "health"};
 
 // Error answers, as daemon/http/problem.cpp writes them.
 struct Problem {
@@ -115,7 +114,7 @@ json Operation(const Route& route, json& schemas) {
                     {"tags", json::array({Tag(route)})},
                     {"summary", route.summary},
                     {"x-authority", kAuthorityNames[static_cast<std::size_t>(route.authority)]},
-                    {"x-rate-tier", kTierNames[static_cast<std::size_t>(route.tier)]}};
+                    {"x-rate-tier", http::Name(route.tier)}};
   if (route.statements.max) operation["x-statements-max"] = *route.statements.max;
   if (route.authority == Authority::kPublic) operation["security"] = json::array();
   json parameters = json::array();

@@ -94,14 +94,14 @@ class Fixture {
   std::unique_ptr<Server> MakeServer(HttpConfig config) {
     return std::make_unique<Server>(
         std::move(config), clock_,
-        [this](const Request& request, const Context& context, Response& response) {
-          Handle(request, context, response);
-        },
-        [](int status, std::string_view detail, Response& response) {
-          response.status = status;
-          response.content_type = "application/json";
-          response.body = fmt::format(R"({{"detail":"{}"}})", detail);
-        });
+        Server::Callbacks{.handler = [this](const Request& request, const Context& context,
+                                            Response& response) { Handle(request, context, response); },
+                          .refusal =
+                              [](int status, std::string_view detail, Response& response) {
+                                response.status = status;
+                                response.content_type = "application/json";
+                                response.body = fmt::format(R"({{"detail":"{}"}})", detail);
+                              }});
   }
 
   void Handle(const Request& request, const Context& context, Response& response) {

@@ -9,6 +9,7 @@
 #include "core/config/config.h"
 #include "core/health/monitor.h"
 #include "daemon/http/api.h"
+#include "daemon/http/rate_limits.h"
 #include "daemon/http/request_id.h"
 #include "daemon/http/status.h"
 #include "daemon/lifecycle.h"
@@ -153,7 +154,10 @@ class Bench {
   WorkerPool workers_{{.name = "test"}};
   auth::Authority authority_{config_.auth, clock_};
   health::Monitor health_{clock_, {}};
-  Services services_{config_, clock_, database_, workers_, authority_, lifecycle_, api_, health_};
+  Limiter limiter_{config_.rate_limits, config_.auth.secret_key, workers_, clock_};
+  RateLimits rate_limits_{limiter_, authority_, clock_};
+  Services services_{config_,  clock_,       database_,  workers_, authority_,
+                     limiter_, rate_limits_, lifecycle_, api_,     health_};
   Api api_{kTables, services_};
 };
 

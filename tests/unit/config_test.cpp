@@ -86,14 +86,14 @@ consteval std::size_t CountMembers() {
 }  // namespace
 
 TEST_CASE("every member of the configuration has exactly one key", "[config]") {
-  constexpr std::size_t kNested = 8;  // http, limits, database, pool, pipeline, lane, auth, log
+  constexpr std::size_t kNested = 9;  // http, limits, database, pool, pipeline, lane, auth, rate_limits, log
   // traffic, in_flight_bytes_max, avoid_for, statement_timeout and lifetime_max of a lane
   constexpr std::size_t kDerived = 5;
-  constexpr std::size_t kMembers = CountMembers<Config>() + CountMembers<HttpConfig>() +
-                                   CountMembers<HttpLimits>() + CountMembers<DatabaseConfig>() +
-                                   CountMembers<db::PoolOptions>() + CountMembers<PipelineConfig>() +
-                                   CountMembers<db::PipelineOptions>() + CountMembers<AuthConfig>() +
-                                   CountMembers<LogConfig>() - kNested - kDerived;
+  constexpr std::size_t kMembers =
+      CountMembers<Config>() + CountMembers<HttpConfig>() + CountMembers<HttpLimits>() +
+      CountMembers<DatabaseConfig>() + CountMembers<db::PoolOptions>() + CountMembers<PipelineConfig>() +
+      CountMembers<db::PipelineOptions>() + CountMembers<AuthConfig>() + CountMembers<RateLimitsConfig>() +
+      CountMembers<LogConfig>() - kNested - kDerived;
   static_assert(CountMembers<LogConfig>() == 3);
   CHECK(config::Keys().size() == kMembers);
 
@@ -103,7 +103,8 @@ TEST_CASE("every member of the configuration has exactly one key", "[config]") {
     const Config defaults;
     config::Value other = config::Get(key, defaults);
     if (auto* text = std::get_if<std::string>(&other)) {
-      for (const char* candidate : {"2h", "7s", "640KiB", "4KiB", "error", "console", "text"}) {
+      for (const char* candidate :
+           {"2h", "7s", "7ms", "640KiB", "4KiB", "error", "console", "text", "fixed-window"}) {
         *text = candidate;
         if (!config::Set(key, other, changed) && config::Get(key, changed) != config::Get(key, defaults))
           break;
@@ -473,12 +474,30 @@ TEST_CASE("the data directory follows systemd, then root, then XDG, then HOME", 
 }
 
 TEST_CASE("daemons that share a database must be given their common secret", "[config]") {
+  constexpr auto kNoRoute = [](std::string_view) { return false; };
   LoadOptions options = Clean();
-  CHECK_NOTHROW(RequireServable(LoadConfig(options)));
+  CHECK_NOTHROW(RequireServable(LoadConfig(options), +kNoRoute));
   options.environment["DATABASE_URL"] = "postgresql://db/x";
-  CHECK_THROWS_AS(RequireServable(LoadConfig(options)), ConfigError);
+  CHECK_THROWS_AS(RequireServable(LoadConfig(options), +kNoRoute), ConfigError);
   options.environment["SECRET_KEY"] = kSecret;
-  CHECK_NOTHROW(RequireServable(LoadConfig(options)));
+  CHECK_NOTHROW(RequireServable(LoadConfig(options), +kNoRoute));
+}
+
+TEST_CASE("a limit for a route that does not exist is no configuration to serve with", "[config]") {
+  const auto is_route = +[](std::string_view name) { return name == "agents.list"; };
+  LoadOptions options = Clean();
+  options.environment["GATHERING_RATE_LIMITS_ROUTES"] = "agents.list=5/minute";
+  CHECK_NOTHROW(RequireServable(LoadConfig(options), is_route));
+  options.environment["GATHERING_RATE_LIMITS_ROUTES"] = "agents.lust=5/minute";
+  options.environment["GATHERING_RATE_LIMITS_EXEMPT_ROUTES"] = "agents.lost";
+  try {
+    RequireServable(LoadConfig(options), is_route);
+    FAIL("nothing was thrown");
+  } catch (const ConfigError& error) {
+    CHECK(error.problems.size() == 2);
+    CHECK(Has(error.problems, "there is no route 'agents.lust'"));
+    CHECK(Has(error.problems, "there is no route 'agents.lost'"));
+  }
 }
 
 TEST_CASE("a mistyped word is answered with the one that was meant, a foreign one with nothing", "[text]") {
