@@ -208,7 +208,7 @@ void Pipeline::MoveAvoided() {
 
 bool Pipeline::GiveUp(Pending& pending) {
   counters_->given_up.Add();
-  std::erase(again_, &pending);
+  if (std::erase(again_, &pending) > 0) return false;
   if (std::exchange(pending.queued_, false)) {
     std::erase(queue_, &pending);
     counters_->queued.Set(queue_.size());
@@ -311,7 +311,6 @@ void Pipeline::SendReads() {
       if (!SendSync(false)) return;
       unsynced = 0;
     }
-    queue_.pop_front();
     if (!Send(pending)) return;
     ++batch;
     ++unsynced;
@@ -328,9 +327,7 @@ void Pipeline::SendWrites() {
   if (!in_flight_.empty()) return;
   std::size_t batch = 0;
   while (link_ && !queue_.empty() && HasRoom()) {
-    Pending& pending = *queue_.front();
-    queue_.pop_front();
-    if (!Send(pending) || !SendSync(false)) return;
+    if (!Send(*queue_.front()) || !SendSync(false)) return;
     ++batch;
   }
   if (batch > 0 && !link_->driver_->durability.empty()) {
@@ -350,8 +347,6 @@ void Pipeline::NoteBatch(std::size_t size) {
 
 bool Pipeline::Send(Pending& pending) {
   PipelineLink::Driver& driver = *link_->driver_;
-  pending.queued_ = false;
-  pending.sent_at_ = clock_.Now();
   PipelineLink::Driver::Prepared& prepared = driver.PreparedFor(pending.query_);
   if (!prepared.sent) {
     const std::string text{pending.query_.text};
@@ -362,6 +357,9 @@ bool Pipeline::Send(Pending& pending) {
     }
     prepared.sent = true;
   }
+  queue_.pop_front();
+  pending.queued_ = false;
+  pending.sent_at_ = clock_.Now();
   const std::vector<const char*> values = Pointers(pending.params_);
   in_flight_.push_back({.kind = Entry::Kind::kStatement,
                         .pending = &pending,

@@ -206,7 +206,7 @@ class Pipeline {
   void SendReads();
   void SendWrites();
   // These are false when the connection was lost over it.
-  bool Send(Pending& pending);
+  bool Send(Pending& pending);  // the front of the queue, which it leaves when it really goes
   bool SendSync(bool of_barrier);
   bool SendBarrier();
   void Push();
@@ -254,7 +254,7 @@ class Pipeline {
   std::unordered_map<const Query*, Clock::Steady> avoided_until_;
   std::uint32_t barriers_tried_ = 0;
   Clock::Steady running_since_{};  // when something was last sent to an idle server, or heard of a busy one
-  Clock::Steady cancelled_at_{};  // when that was last asked for
+  Clock::Steady cancelled_at_{};   // when that was last asked for
   std::unique_ptr<Counters> counters_;
 };
 

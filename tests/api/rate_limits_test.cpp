@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <functional>
 
 #include "tests/support/daemon.h"
 #include "tests/support/postgres.h"
@@ -74,6 +75,37 @@ TEST_CASE("the sixth login of a minute is refused, as the contract says and with
   // Other tiers go on as if nothing had happened.
   CHECK(client.Get("/health/live").status == 200);
   CHECK(client.Get("/agents").status == 401);
+}
+
+TEST_CASE("each tier has its limit as shipped, which all its routes share", "[limits]") {
+  const FreshDatabase database;
+  const RunningDaemon daemon{Limited(database)};
+  HttpClient admin = daemon.Admin();
+  struct Tier {
+    int limit;
+    std::function<Answer()> ask;
+    std::function<Answer()> ask_another_route;
+  };
+  const Tier tiers[] = {
+      {30, [&] { return admin.Patch("/agents/3", json::object()); },
+       [&] { return admin.Delete("/circles/a"); }},
+      {120, [&] { return admin.Get("/agents/3"); }, [&] { return admin.Get("/circles"); }},
+      {300, [&] { return admin.Get("/health/live"); }, [&] { return admin.Get("/health"); }}};
+  for (const Tier& tier : tiers) {
+    const auto begin = std::chrono::steady_clock::now();
+    int admitted = 0;
+    Answer answer = tier.ask();
+    for (; answer.status != 429; answer = tier.ask()) {
+      REQUIRE(++admitted < 2 * tier.limit);
+      REQUIRE(Number(answer, "X-RateLimit-Limit") == tier.limit);
+    }
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    CHECK(admitted >= tier.limit);
+    CHECK(admitted <= tier.limit + 1 + static_cast<int>(tier.limit * seconds / 60));
+    CHECK(answer.Json().at("error") ==
+          "Rate limit exceeded: " + std::to_string(tier.limit) + " per 1 minute");
+    CHECK(tier.ask_another_route().status == 429);
+  }
 }
 
 TEST_CASE("after exactly Retry-After the next request is let through", "[limits]") {

@@ -4,7 +4,7 @@
 #   serve_bench.sh BUILD_DIR
 #
 # BUILD_DIR holds a Release build with -DGATHERING_TESTS=ON -DGATHERING_BENCH=ON.  Starts `gathering serve`
-# with two loops, its limits as shipped but for the connections of one address, on a data directory and
+# with two loops, without rate limits and with more connections for one address, on a data directory and
 # a PostgreSQL of its own, and ends it.  Takes about a minute; needs curl, psql and 2,000 open files; asks
 # with wrk where it is installed.  Exit code 1: a target was missed (on a machine that had time for it?).
 set -euo pipefail
@@ -73,7 +73,7 @@ sql() { psql -qXAt -h "$(sed -n 2p "$work/data/gathering.lock")" -U gathering -d
 # --- the daemon and what it holds ----------------------------------------------------------------
 
 env -i PATH="$PATH" ADMIN_EMAIL=$email ADMIN_PASSWORD_HASH="$hash" \
-  GATHERING_HTTP_LOOPS=$loops GATHERING_HTTP_LIMITS_CONNECTIONS_PER_ADDRESS_MAX=2000 \
+  GATHERING_RATE_LIMITS_ENABLED=false GATHERING_HTTP_LOOPS=$loops GATHERING_HTTP_LIMITS_CONNECTIONS_PER_ADDRESS_MAX=2000 \
   "$build/gathering" serve --config /dev/null --listen 127.0.0.1:0 --data-dir "$work/data" \
   --log-format json >"$work/daemon.log" 2>&1 &
 started+=($!)

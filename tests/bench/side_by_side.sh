@@ -6,7 +6,7 @@
 # BUILD_DIR holds a Release build with -DGATHERING_TESTS=ON -DGATHERING_BENCH=ON.  PEER is a Python program
 # that serves the same four routes from the PostgreSQL at DATABASE_URL: `PEER --seed` makes 1,000 agents and
 # the circle `crew` with 20 members, `PEER --port P --workers N` listens.  Starts the daemon with two loops,
-# its limits as shipped, on a data directory and a PostgreSQL of its own, which the peer shares; drives both
+# without rate limits, on a data directory and a PostgreSQL of its own, which the peer shares; drives both
 # in turn with `wrk -t1 -c64`, N rounds (5) of N seconds (4) for each route, and ends them.
 # Exit code 1: a target was missed (on a machine that had time for it?); 2: nothing was measured, or a
 # request failed and the figures mean nothing.
@@ -143,7 +143,7 @@ answer() {
 
 # Neither of the two writes a line for each request.
 daemon=127.0.0.1:$(free_port)
-env -i PATH="$PATH" ADMIN_EMAIL=$email ADMIN_PASSWORD_HASH="$hash" GATHERING_HTTP_LOOPS=$loops \
+env -i PATH="$PATH" ADMIN_EMAIL=$email ADMIN_PASSWORD_HASH="$hash" GATHERING_RATE_LIMITS_ENABLED=false GATHERING_HTTP_LOOPS=$loops \
   "$build/gathering" serve --config /dev/null --listen "$daemon" --data-dir "$work/data" \
   --log-format json --log-level warning >"$work/daemon.log" 2>&1 &
 started+=($!)
