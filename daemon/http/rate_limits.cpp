@@ -73,7 +73,6 @@ struct RateLimits::RouteState {
 // The rules of one version, as one thread uses them.  A fiber that sleeps may find another one afterwards, so
 // it holds on to what it uses.
 struct RateLimits::Snapshot {
-  const RateLimits* owner = nullptr;
   std::uint64_t version = 0;
   std::shared_ptr<const limits::Policy> policy;
   std::unordered_map<const Route*, std::shared_ptr<const RouteState>> states;
@@ -82,8 +81,7 @@ struct RateLimits::Snapshot {
 RateLimits::Snapshot& RateLimits::Current() {
   thread_local Snapshot here;
   const std::uint64_t version = limiter_.version();
-  if (here.owner != this || here.version != version)
-    here = {.owner = this, .version = version, .policy = limiter_.policy(), .states = {}};
+  if (here.version != version) here = {.version = version, .policy = limiter_.policy(), .states = {}};
   return here;
 }
 

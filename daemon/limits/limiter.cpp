@@ -25,6 +25,11 @@ limits::SipKey KeyFrom(std::string_view secret) {
   return key;
 }
 
+std::uint64_t NextVersion() {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 std::shared_ptr<const limits::Policy> PolicyFrom(const RateLimitsConfig& config) {
   auto policy = std::make_shared<const limits::Policy>(config);
   if (policy->problems().empty()) return policy;
@@ -76,7 +81,7 @@ void Limiter::Reload(const RateLimitsConfig& config) {
   auto policy = PolicyFrom(config);
   jitter_percent_.store(config.retry_jitter_percent, std::memory_order_relaxed);
   policy_.With([&](auto& current) { current = std::move(policy); });
-  version_.fetch_add(1, std::memory_order_release);
+  version_.store(NextVersion(), std::memory_order_release);
 }
 
 std::shared_ptr<const limits::Policy> Limiter::policy() const {

@@ -68,7 +68,7 @@ class Limiter {
   // What holds from now on.  Throws Error kInvalid and changes nothing.
   void Reload(const RateLimitsConfig& config);
 
-  // The rules as they are now, and a number that changes with them.
+  // The rules as they are now, and a number that changes with them and that no other limiter has.
   [[nodiscard]] std::shared_ptr<const limits::Policy> policy() const;
   [[nodiscard]] std::uint64_t version() const { return version_.load(std::memory_order_acquire); }
 
@@ -100,7 +100,7 @@ class Limiter {
   std::unique_ptr<const limits::RedisEndpoint> endpoint_;
   limits::RedisLimiterOptions redis_options_;
   Guarded<std::shared_ptr<const limits::Policy>> policy_;
-  std::atomic<std::uint64_t> version_{1};
+  std::atomic<std::uint64_t> version_{0};
   std::atomic<std::uint32_t> jitter_percent_{0};
   std::atomic<std::uint64_t> exempt_{0};
   Guarded<std::vector<std::unique_ptr<TierCounts>>> counts_;

@@ -4,9 +4,10 @@
 #   serve_bench.sh BUILD_DIR
 #
 # BUILD_DIR holds a Release build with -DGATHERING_TESTS=ON -DGATHERING_BENCH=ON.  Starts `gathering serve`
-# with two loops, without rate limits and with more connections for one address, on a data directory and
-# a PostgreSQL of its own, and ends it.  Takes about a minute; needs curl, psql and 2,000 open files; asks
-# with wrk where it is installed.  Exit code 1: a target was missed (on a machine that had time for it?).
+# with two loops, without rate limits until those are measured, with more connections for one address, on a
+# data directory and a PostgreSQL of its own, and ends it.  Takes about two minutes; needs curl, psql and
+# 2,000 open files; asks with wrk where it is installed.  Exit code 1: a target was missed (on a machine that
+# had time for it?).
 set -euo pipefail
 build=$(cd "${1:?usage: serve_bench.sh BUILD_DIR}" && pwd)
 loops=2 rounds=3
@@ -72,9 +73,11 @@ sql() { psql -qXAt -h "$(sed -n 2p "$work/data/gathering.lock")" -U gathering -d
 
 # --- the daemon and what it holds ----------------------------------------------------------------
 
+configure() { printf '[rate_limits]\nenabled = %s\nhealth = "1000000/second"\n' "$1" >"$work/gathering.toml"; }
+configure false
 env -i PATH="$PATH" ADMIN_EMAIL=$email ADMIN_PASSWORD_HASH="$hash" \
-  GATHERING_RATE_LIMITS_ENABLED=false GATHERING_HTTP_LOOPS=$loops GATHERING_HTTP_LIMITS_CONNECTIONS_PER_ADDRESS_MAX=2000 \
-  "$build/gathering" serve --config /dev/null --listen 127.0.0.1:0 --data-dir "$work/data" \
+  GATHERING_HTTP_LOOPS=$loops GATHERING_HTTP_LIMITS_CONNECTIONS_PER_ADDRESS_MAX=2000 \
+  "$build/gathering" serve --config "$work/gathering.toml" --listen 127.0.0.1:0 --data-dir "$work/data" \
   --log-format json >"$work/daemon.log" 2>&1 &
 started+=($!)
 listens() { grep -q '"msg":"listening"' "$work/daemon.log" || ! kill -0 "${started[0]}" 2>/dev/null; }
@@ -161,4 +164,29 @@ measure() {
 measure "an agent" /agents/1
 measure "a circle of 20 members" /circles/crew
 measure "a new task" /circles/crew/tasks --method POST --body '{"title":"measure","required_competencies":["python"]}'
+
+# --- e. what limits cost -------------------------------------------------------------------------
+
+echo "e. liveness, 64 connections, with limits and without, changed by SIGHUP"
+# limits true|false
+limits() {
+  configure "$1"
+  kill -HUP "${started[0]}"
+  wait_for 5 limited "$1"
+}
+limited() {
+  local shown=false
+  curl -fsS -i "http://$address/health/live" | grep -qi '^x-ratelimit-limit' && shown=true
+  [ $shown = "$1" ]
+}
+: >"$work/costs"
+for ((i = 0; i < 2 * rounds + 1; ++i)); do
+  limits false; without=$(rate "$address" 2)
+  limits true; with=$(rate "$address" 2)
+  echo "$without $with" |
+    awk '{ printf "  without %.0f/s  with %.0f/s  %.1f %%\n", $1, $2, 100 * $2 / $1 }' | tee -a "$work/costs"
+done
+share=$(awk '{ print $(NF - 1) }' "$work/costs" | sort -n | sed -n $((rounds + 1))p)
+echo "  median: $share %"
+verdict "within 3 %" "$share >= 97"
 exit $missed

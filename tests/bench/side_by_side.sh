@@ -143,7 +143,8 @@ answer() {
 
 # Neither of the two writes a line for each request.
 daemon=127.0.0.1:$(free_port)
-env -i PATH="$PATH" ADMIN_EMAIL=$email ADMIN_PASSWORD_HASH="$hash" GATHERING_RATE_LIMITS_ENABLED=false GATHERING_HTTP_LOOPS=$loops \
+env -i PATH="$PATH" ADMIN_EMAIL=$email ADMIN_PASSWORD_HASH="$hash" GATHERING_HTTP_LOOPS=$loops \
+  GATHERING_RATE_LIMITS_ENABLED=false \
   "$build/gathering" serve --config /dev/null --listen "$daemon" --data-dir "$work/data" \
   --log-format json --log-level warning >"$work/daemon.log" 2>&1 &
 started+=($!)

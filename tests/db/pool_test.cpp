@@ -169,6 +169,24 @@ TEST_CASE("a failed statement that was ignored is not committed", "[pool]") {
   CHECK(fixture.Count() == 0);
 }
 
+TEST_CASE("what is planned on a table of one row does not read all of it when it has grown", "[pool]") {
+  PoolFixture fixture;
+  fixture.server().Script("INSERT INTO things (name) VALUES ('root'); ANALYZE things");
+  db::Pool pool{fixture.Options(), fixture.clock};
+  constexpr Query kAddChild{"add_child", "INSERT INTO things (name, parent) VALUES ($1, 'root')"};
+  constexpr Query kNote{"note", "UPDATE things SET note = 'seen' WHERE name = $1"};
+  constexpr Query kScans{
+      "scans", "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'things' AND idx_scan >= 40"};
+  // Inside one transaction, so that its own statistics show the checks of the foreign key as well.
+  pool.Write([&](Tx& tx) {
+    for (int i = 0; i < 20; ++i) {
+      tx.Run(kAddChild, std::to_string(i));
+      tx.Run(kNote, std::to_string(i));
+    }
+    CHECK(tx.One<std::int64_t>(kScans) == 0);
+  });
+}
+
 TEST_CASE("a reader cannot write", "[pool]") {
   PoolFixture fixture;
   db::Pool pool{fixture.Options(), fixture.clock};
