@@ -184,6 +184,7 @@ std::string ServerSettings(const EmbeddedOptions& options, const ClusterPaths& p
       "min_wal_size = 80MB\n"
       "recovery_init_sync_method = syncfs\n"  // one call instead of one for each file
       "jit = off\n"
+      "autovacuum_naptime = 5s\n"  // until then plans made on empty tables are kept
       "timezone = 'UTC'\n"
       "log_timezone = 'UTC'\n"
       "datestyle = 'iso'\n"

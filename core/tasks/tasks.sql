@@ -29,21 +29,24 @@ SELECT number, created_at FROM added;
 
 -- name: task_assign_next
 -- Gives the most urgent task that somebody can take to whoever suits it best.  The urgency of a task
--- weighs equally on all who could take it, so it orders the tasks and not the members.
+-- weighs equally on all who could take it, so it orders the tasks and not the members.  No task is looked at
+-- when the circle has its fill (hence LATERAL with a limit, which is not taken apart).
 WITH slot AS (
     SELECT c.id, c.auto_route FROM circles c
     WHERE c.id = $1 AND c.status = 'running'
       AND (SELECT count(*) FROM tasks WHERE circle_id = c.id AND status IN ('assigned', 'in_progress'))
           < c.max_concurrent_tasks
 ), next AS (
-    SELECT t.id, t.assigned_agent_id, t.required_competencies
-    FROM slot JOIN tasks t ON t.circle_id = slot.id
-    WHERE t.status = 'pending' AND (t.assigned_agent_id IS NOT NULL OR t.required_competencies <> '{}')
-      AND (t.assigned_agent_id IS NOT NULL
-           OR slot.auto_route AND EXISTS (SELECT FROM circle_members m
-                                          WHERE m.circle_id = slot.id AND m.left_at IS NULL
-                                            AND m.competencies && t.required_competencies))
-    ORDER BY t.priority, t.number LIMIT 1
+    SELECT t.*
+    FROM slot CROSS JOIN LATERAL (
+        SELECT id, assigned_agent_id, required_competencies FROM tasks
+        WHERE circle_id = slot.id AND status = 'pending'
+          AND (assigned_agent_id IS NOT NULL OR required_competencies <> '{}')
+          AND (assigned_agent_id IS NOT NULL
+               OR slot.auto_route AND EXISTS (SELECT FROM circle_members m
+                                              WHERE m.circle_id = slot.id AND m.left_at IS NULL
+                                                AND m.competencies && required_competencies))
+        ORDER BY priority, number LIMIT 1) t
 ), best AS (
     SELECT next.id, m.agent_id
     FROM next JOIN circle_members m ON m.circle_id = $1 AND m.left_at IS NULL

@@ -161,6 +161,22 @@ TEST_CASE("no more tasks are at work than the circle allows, and the most urgent
   CHECK(f.Task("core", later.id).status == TaskStatus::kAssigned);
 }
 
+TEST_CASE("those who wait for a place in their circle are not looked at until there is one", "[tasks]") {
+  CircleFixture f;
+  Team(f, {.name = "core", .max_concurrent_tasks = 1});
+  const tasks::NewTask task{.title = "next", .required_competencies = {"python"}};
+  for (int i = 0; i < 100; ++i) f.MakeTask("core", task);
+  constexpr db::Query kAnalyze{"test_analyze", "ANALYZE tasks, circles"};
+  constexpr db::Query kLookedAt{"test_looked_at",
+                                "SELECT idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'tasks'"};
+  f.Write([&](db::Tx& tx) { tx.Run(kAnalyze); });
+  f.Write([&](db::Tx& tx) {
+    const auto before = tx.One<std::int64_t>(kLookedAt);  // by earlier transactions of this connection
+    CHECK(tasks::Create(tx, "core", task, kUser).status == TaskStatus::kPending);
+    CHECK(tx.One<std::int64_t>(kLookedAt) - before < 10);
+  });
+}
+
 TEST_CASE("a stopped circle hands nothing out until it starts again", "[tasks]") {
   CircleFixture f;
   f.RunningCircle({.name = "core"});
