@@ -44,6 +44,9 @@ set(GATHERING_CORE_SOURCES
   core/db/row.cpp
   core/db/sql_split.cpp
   core/db/statistics.cpp
+  core/events/deduplicator.cpp
+  core/events/event.cpp
+  core/events/history.cpp
   core/health/monitor.cpp
   core/health/system.cpp
   core/idempotency/idempotency.cpp

@@ -22,7 +22,7 @@
 #include <string_view>
 
 #include "core/base/clock.h"
-#include "core/limits/siphash.h"
+#include "core/base/siphash.h"
 
 namespace gathering::limits {
 

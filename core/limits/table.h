@@ -9,7 +9,7 @@
 #include <random>
 
 #include "core/base/clock.h"
-#include "core/limits/siphash.h"
+#include "core/base/siphash.h"
 
 namespace gathering::limits {
 

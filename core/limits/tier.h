@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/siphash.h"
 #include "core/limits/gcra.h"
-#include "core/limits/siphash.h"
 
 namespace gathering::limits {
 

@@ -17,9 +17,9 @@ constexpr std::size_t kInstanceIdBytes = 8;
 constexpr std::string_view kSecretPurpose = "rate limits";
 
 // From the daemons' common secret, and of no use to who would like to have that.
-limits::SipKey KeyFrom(std::string_view secret) {
+SipKey KeyFrom(std::string_view secret) {
   const auth::Sha256 digest = auth::Sha256Of(fmt::format("{}\n{}", kSecretPurpose, secret));
-  limits::SipKey key;
+  SipKey key;
   static_assert(sizeof key <= sizeof digest);
   std::memcpy(&key, digest.data(), sizeof key);
   return key;

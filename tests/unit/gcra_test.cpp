@@ -4,8 +4,8 @@
 #include <random>
 
 #include "core/base/error.h"
+#include "core/base/siphash.h"
 #include "core/limits/gcra.h"
-#include "core/limits/siphash.h"
 
 namespace gathering::limits {
 namespace {

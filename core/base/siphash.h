@@ -7,7 +7,7 @@
 #include <cstring>
 #include <string_view>
 
-namespace gathering::limits {
+namespace gathering {
 
 static_assert(std::endian::native == std::endian::little, "the words of a message are read as they lie");
 
@@ -84,4 +84,4 @@ class SipHash {
   std::uint64_t length_ = 0;
 };
 
-}  // namespace gathering::limits
+}  // namespace gathering
