@@ -41,7 +41,9 @@ std::optional<std::string_view> TokenIn(std::optional<std::string_view> header) 
   const std::size_t space = text.find_first_of(" \t");
   if (space == std::string_view::npos || Lower(text.substr(0, space)) != "bearer") return std::nullopt;
   const std::string_view token = Trimmed(text.substr(space));
-  if (token.find_first_of(" \t") != std::string_view::npos) return std::nullopt;
+  // A search for either asks about every byte by itself.
+  if (token.find(' ') != std::string_view::npos || token.find('\t') != std::string_view::npos)
+    return std::nullopt;
   return token;
 }
 

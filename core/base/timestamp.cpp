@@ -34,14 +34,34 @@ Civil Split(std::int64_t micros) {
   return {std::chrono::year_month_day{std::chrono::sys_days{std::chrono::days{days}}}, rest, fraction};
 }
 
+// With leading zeros.
+void AppendDigits(std::int64_t value, int digits, std::string& out) {
+  out.append(static_cast<std::size_t>(digits), '0');
+  for (auto at = out.rbegin(); value > 0; value /= 10) *at++ = static_cast<char>('0' + value % 10);
+}
+
+// Digit by digit: an answer holds many of these, and a format string costs ten times as much.
 std::string Render(std::int64_t micros, std::string_view suffix) {
   const Civil c = Split(micros);
-  std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(c.day.year()),
-                                 static_cast<unsigned>(c.day.month()), static_cast<unsigned>(c.day.day()),
-                                 c.second_of_day / 3600, c.second_of_day / 60 % 60, c.second_of_day % 60);
-  if (c.micros != 0) fmt::format_to(std::back_inserter(text), ".{:06}", c.micros);
-  text += suffix;
-  return text;
+  const int year = static_cast<int>(c.day.year());
+  std::string text;
+  text.reserve(sizeof "2026-11-23T09:36:00.655715+00:00");
+  if (year >= 0 && year <= 9'999) {
+    AppendDigits(year, 4, text);
+  } else {
+    text += fmt::format("{:04}", year);
+  }
+  const auto part = [&](char separator, std::int64_t value, int digits) {
+    text.push_back(separator);
+    AppendDigits(value, digits, text);
+  };
+  part('-', static_cast<unsigned>(c.day.month()), 2);
+  part('-', static_cast<unsigned>(c.day.day()), 2);
+  part('T', c.second_of_day / 3600, 2);
+  part(':', c.second_of_day / 60 % 60, 2);
+  part(':', c.second_of_day % 60, 2);
+  if (c.micros != 0) part('.', c.micros, 6);
+  return text.append(suffix);
 }
 
 // Takes exactly `digits` digits off the front of `text`.
