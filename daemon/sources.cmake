@@ -18,8 +18,8 @@ set(GATHERING_DAEMON_SOURCES
   daemon/db/database.cpp
   daemon/db/pipeline_lane.cpp
   daemon/http/answer_headers.cpp
-  daemon/http/client.cpp
   daemon/http/api.cpp
+  daemon/http/client.cpp
   daemon/http/connection.cpp
   daemon/http/cors.cpp
   daemon/http/engine.cpp

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <random>
 #include <string_view>
 
 namespace gathering {
@@ -15,6 +16,13 @@ struct SipKey {
   std::uint64_t low = 0;
   std::uint64_t high = 0;
 };
+
+// One that nobody knows.
+[[nodiscard]] inline SipKey RandomKey() {
+  std::random_device random;
+  const auto word = [&] { return (std::uint64_t{random()} << 32) | random(); };
+  return {word(), word()};
+}
 
 struct Hash128 {
   std::uint64_t low = 0;

@@ -51,7 +51,7 @@ class Lru {
     const Clock::Steady now = clock_.Now();
     std::scoped_lock lock{shard.mutex};
     const auto found = shard.index.find(key);
-    if (found == shard.index.end() || now - found->second->as_of >= age_max_) {
+    if (!Holds(shard, found, now)) {
       ++shard.stats.misses;
       return std::nullopt;
     }
@@ -66,7 +66,7 @@ class Lru {
     const Clock::Steady now = clock_.Now();
     std::scoped_lock lock{shard.mutex};
     const auto found = shard.index.find(key);
-    if (found == shard.index.end() || now - found->second->as_of >= age_max_) return std::nullopt;
+    if (!Holds(shard, found, now)) return std::nullopt;
     return found->second->value;
   }
 
@@ -117,6 +117,12 @@ class Lru {
     std::unordered_map<K, typename std::list<Entry>::iterator, Hash> index;
     LruStats stats;
   };
+  using Found = typename decltype(Shard::index)::const_iterator;
+
+  // Whether what was looked up is there and still believed.
+  bool Holds(const Shard& shard, Found found, Clock::Steady now) const {
+    return found != shard.index.end() && now - found->second->as_of < age_max_;
+  }
 
   static std::size_t ShardCount(const LruOptions& options) {
     return std::clamp<std::size_t>(options.shards, 1, std::max<std::uint32_t>(1, options.entries_max));

@@ -2,23 +2,13 @@
 
 #include <algorithm>
 #include <bit>
-#include <random>
 
 namespace gathering::events {
-namespace {
-
-SipKey DrawKey() {
-  std::random_device random;
-  const auto word = [&] { return std::uint64_t{random()} << 32 | random(); };
-  return {.low = word(), .high = word()};
-}
-
-}  // namespace
 
 Deduplicator::Deduplicator(DeduplicatorOptions options, const Clock& clock)
     : options_(options),
       clock_(clock),
-      secret_(DrawKey()),
+      secret_(RandomKey()),
       entries_(std::max<std::uint32_t>(1, options.entries_max)),
       heads_(std::bit_ceil(entries_.size()), kNone) {}
 

@@ -14,10 +14,7 @@ Quotas::Quotas(const Limit& limit, Algorithm algorithm, std::int64_t burst) {
   if (burst > 0 && limit.rates.size() > 1) refuse("a burst belongs to a limit of one rate; leave it out");
   if (burst > 0 && algorithm == Algorithm::kFixedWindow)
     refuse("a fixed window has no burst; leave it out, or use gcra");
-  std::vector<Rate> rates = limit.rates;
-  std::stable_sort(rates.begin(), rates.end(),
-                   [](const Rate& a, const Rate& b) { return a.period > b.period; });
-  for (const Rate& rate : rates) {
+  for (const Rate& rate : LongestFirst(limit)) {
     if (rate.count < 1 || rate.count > kCountMax || rate.period < std::chrono::seconds{1} ||
         rate.period > kPeriodMax || rate.count / rate.period.count() > kRequestsPerSecondMax)
       refuse(fmt::format("{} requests in {} s cannot be counted", rate.count, rate.period.count()));

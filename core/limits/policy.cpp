@@ -15,11 +15,27 @@ namespace {
 
 constexpr std::int64_t kCostMax = 1'000;
 constexpr std::string_view kStrict = "auth";  // rather too little than too much when instances are apart
-constexpr std::string_view kNone = "none";
-constexpr std::string_view kTierNames[] = {"auth", "write", "read", "health", "none"};
+
+// The tiers of the routes' rows and their settings.
+struct TierSetting {
+  std::string_view key;
+  std::string_view tier;
+  std::string RateLimitsConfig::*limit;
+};
+constexpr TierSetting kTierSettings[] = {
+    {"rate_limits.auth", "auth", &RateLimitsConfig::auth},
+    {"rate_limits.write", "write", &RateLimitsConfig::write},
+    {"rate_limits.read", "read", &RateLimitsConfig::read},
+    {"rate_limits.health", "health", &RateLimitsConfig::health},
+    {"rate_limits.default", "none", &RateLimitsConfig::default_limit},
+};
 
 bool Holds(const std::vector<std::string>& list, std::string_view word) {
   return std::find(list.begin(), list.end(), word) != list.end();
+}
+
+bool HoldAddress(const std::vector<Network>& networks, const Address& address) {
+  return std::ranges::any_of(networks, [&](const Network& network) { return network.Contains(address); });
 }
 
 // "name=value", both trimmed and not empty.
@@ -43,7 +59,8 @@ Policy::Policy(const RateLimitsConfig& config) : enabled_(config.enabled), algor
       bursts_[pair->first] = *burst;
     }
   }
-  ReadTiers(config);
+  for (const TierSetting& setting : kTierSettings)
+    AddTier(setting.key, std::string{setting.tier}, config.*setting.limit, tiers_);
   ReadRoutes(config);
   for (const std::string& tier : config.shadow) {
     if (tiers_.contains(tier) || of_routes_.contains(tier)) {
@@ -62,7 +79,7 @@ Policy::Policy(const RateLimitsConfig& config) : enabled_(config.enabled), algor
   ReadNetworks("rate_limits.trusted_proxies", proxies, trusted_);
 }
 
-void Policy::AddTier(std::string_view key, std::string name, std::string_view limit) {
+void Policy::AddTier(std::string_view key, std::string name, std::string_view limit, Tiers& out) {
   if (Trimmed(limit).empty()) return;
   const auto burst = bursts_.find(name);
   try {
@@ -72,29 +89,21 @@ void Policy::AddTier(std::string_view key, std::string name, std::string_view li
                                                    .algorithm = algorithm_,
                                                    .burst = burst == bursts_.end() ? 0 : burst->second,
                                                    .strict = name == kStrict});
-    auto& of = key == "rate_limits.routes" ? of_routes_ : tiers_;
-    of.insert_or_assign(std::move(name), std::move(tier));
+    out.insert_or_assign(std::move(name), std::move(tier));
   } catch (const Error& error) {
     problems_.push_back({key, fmt::format("'{}': {}", limit, error.message)});
   }
 }
 
-void Policy::ReadTiers(const RateLimitsConfig& config) {
-  AddTier("rate_limits.auth", "auth", config.auth);
-  AddTier("rate_limits.write", "write", config.write);
-  AddTier("rate_limits.read", "read", config.read);
-  AddTier("rate_limits.health", "health", config.health);
-  AddTier("rate_limits.default", std::string{kNone}, config.default_limit);
-}
-
 void Policy::ReadRoutes(const RateLimitsConfig& config) {
   for (const std::string& text : config.routes) {
     const auto pair = SplitPair(text);
-    if (!pair || std::ranges::find(kTierNames, pair->first) != std::end(kTierNames)) {
+    if (!pair ||
+        std::ranges::find(kTierSettings, pair->first, &TierSetting::tier) != std::end(kTierSettings)) {
       problems_.push_back(
           {"rate_limits.routes", fmt::format("'{}' is not like agents.list=10/second", text)});
     } else {
-      AddTier("rate_limits.routes", pair->first, pair->second);
+      AddTier("rate_limits.routes", pair->first, pair->second, of_routes_);
     }
   }
   for (const std::string& text : config.costs) {
@@ -144,11 +153,11 @@ std::vector<std::string> Policy::NamedRoutes() const {
 }
 
 bool Policy::Exempts(const Address& address) const {
-  return std::ranges::any_of(exempt_, [&](const Network& network) { return network.Contains(address); });
+  return HoldAddress(exempt_, address);
 }
 
 bool Policy::Trusts(const Address& peer) const {
-  return std::ranges::any_of(trusted_, [&](const Network& network) { return network.Contains(peer); });
+  return HoldAddress(trusted_, peer);
 }
 
 }  // namespace gathering::limits

@@ -52,16 +52,17 @@ class Policy {
   [[nodiscard]] bool trusts_unix_peers() const { return trusts_unix_; }
 
  private:
-  void AddTier(std::string_view key, std::string name, std::string_view limit);
-  void ReadTiers(const RateLimitsConfig& config);
+  using Tiers = std::map<std::string, std::shared_ptr<const Tier>, std::less<>>;
+
+  void AddTier(std::string_view key, std::string name, std::string_view limit, Tiers& out);
   void ReadRoutes(const RateLimitsConfig& config);
   void ReadNetworks(std::string_view key, const std::vector<std::string>& texts, std::vector<Network>& out);
 
   const bool enabled_;
   const Algorithm algorithm_;
   std::map<std::string, std::int64_t, std::less<>> bursts_;  // by tier
-  std::map<std::string, std::shared_ptr<const Tier>, std::less<>> tiers_;
-  std::map<std::string, std::shared_ptr<const Tier>, std::less<>> of_routes_;
+  Tiers tiers_;                                              // of the routes' rows
+  Tiers of_routes_;                                          // by route
   std::map<std::string, std::uint32_t, std::less<>> costs_;  // by route
   std::vector<std::string> exempt_routes_;
   std::vector<std::string> shadow_;  // tiers

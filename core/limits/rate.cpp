@@ -1,7 +1,9 @@
 #include "core/limits/rate.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <functional>
 #include <optional>
 
 #include <fmt/format.h>
@@ -166,6 +168,12 @@ std::string ToText(const Limit& limit) {
     text += ToText(rate);
   }
   return text;
+}
+
+std::vector<Rate> LongestFirst(const Limit& limit) {
+  std::vector<Rate> rates = limit.rates;
+  std::ranges::stable_sort(rates, std::greater{}, &Rate::period);
+  return rates;
 }
 
 std::string ToSentence(const Rate& rate) {

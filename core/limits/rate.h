@@ -41,6 +41,9 @@ inline constexpr std::chrono::seconds kPeriodMax{10LL * 360 * 86'400};  // ten y
 [[nodiscard]] std::string ToText(const Rate& rate);
 [[nodiscard]] std::string ToText(const Limit& limit);
 
+// The rates in the order in which they are decided and told.
+[[nodiscard]] std::vector<Rate> LongestFirst(const Limit& limit);
+
 // "5 per 1 minute", as `limits` says it to clients.
 [[nodiscard]] std::string ToSentence(const Rate& rate);
 

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <random>
 
 #include "core/base/clock.h"
 #include "core/base/siphash.h"
@@ -14,12 +13,6 @@
 namespace gathering::limits {
 
 inline constexpr std::size_t kWays = 8;  // slots of a set
-
-[[nodiscard]] inline SipKey RandomKey() {
-  std::random_device random;
-  const auto word = [&] { return (std::uint64_t{random()} << 32) | random(); };
-  return {word(), word()};
-}
 
 // A number below `bound`, even over the top bits of `hash`.
 [[nodiscard]] inline std::size_t Scale(std::uint64_t hash, std::size_t bound) {

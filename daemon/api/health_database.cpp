@@ -6,8 +6,6 @@
 namespace gathering::http {
 namespace {
 
-constexpr double kMicrosPerMilli = 1'000;
-
 double Mean(std::uint64_t sum, std::uint64_t count) {
   return count == 0 ? 0 : static_cast<double>(sum) / static_cast<double>(count);
 }

@@ -6,7 +6,6 @@
 namespace gathering::http {
 namespace {
 
-constexpr double kMicrosPerMilli = 1'000;
 constexpr std::string_view kBreakers[] = {"closed", "open", "no server"};
 
 RedisReport ReportRedis(const limits::RedisLimiterStats& lane) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <functional>
 #include <memory>
 #include <unordered_map>
 #include <utility>
@@ -94,8 +93,7 @@ std::shared_ptr<const RateLimits::RouteState> RateLimits::StateOf(const Route& r
                    .policy_field = {}};
   if (const auto& tier = state.limit.rule.tier) {
     std::string list;
-    std::vector<limits::Rate> rates = tier->options().limit.rates;
-    std::ranges::stable_sort(rates, std::greater{}, &limits::Rate::period);  // as the quotas are
+    const std::vector<limits::Rate> rates = limits::LongestFirst(tier->options().limit);
     for (std::size_t i = 0; i < rates.size(); ++i) {
       const limits::Rate& rate = rates[i];
       const std::string name =

@@ -146,7 +146,6 @@ LimiterStats Limiter::Stats() const {
                      .exempt = exempt_.load(std::memory_order_relaxed),
                      .store = store_.Stats(now),
                      .lockout = lockout_.Stats(now),
-                     .redis = endpoint_ != nullptr,
                      .lanes = {}};
   counts_.With([&](const auto& counts) {
     for (const auto& one : counts) {

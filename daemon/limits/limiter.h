@@ -50,8 +50,7 @@ struct LimiterStats {
   std::uint64_t exempt = 0;  // requests of exempt clients
   limits::StoreStats store;
   limits::LockoutStats lockout;
-  bool redis = false;
-  std::vector<limits::RedisLimiterStats> lanes;  // one for each loop
+  std::vector<limits::RedisLimiterStats> lanes;  // one for each loop; empty without Redis
 };
 
 class Limiter {
