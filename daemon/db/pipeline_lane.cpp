@@ -94,16 +94,9 @@ void PipelineLane::ConnectWanted() {
 
 void PipelineLane::Watch(int descriptor, bool output) {
   const std::uint32_t events = output ? EPOLLIN | EPOLLOUT : EPOLLIN;
-  const bool done = std::exchange(watched_, descriptor) == descriptor
-                        ? loop_.Rewatch(descriptor, events, *this)
-                        : loop_.Watch(descriptor, events, *this);
   // Statements then run into their deadlines, and the next check cuts the connection.
-  if (!done) log::Error("the event loop cannot watch a database connection", {{"descriptor", descriptor}});
-}
-
-void PipelineLane::Unwatch(int descriptor) {
-  watched_ = -1;
-  loop_.Unwatch(descriptor);
+  if (!loop_.Watch(descriptor, events, *this))
+    log::Error("the event loop cannot watch a database connection", {{"descriptor", descriptor}});
 }
 
 void PipelineLane::FlushWanted() {

@@ -48,7 +48,7 @@ class PipelineLane final : private db::Pipeline::Owner,
   std::optional<Error> Away() override { return connector_.Away(); }
   void ConnectWanted() override;
   void Watch(int descriptor, bool output) override;
-  void Unwatch(int descriptor) override;
+  void Unwatch(int descriptor) override { loop_.Unwatch(descriptor); }
   void FlushWanted() override;
   void Cancel(int backend, std::chrono::milliseconds at_least) override { cancel_(backend, at_least); }
 
@@ -61,7 +61,6 @@ class PipelineLane final : private db::Pipeline::Owner,
   Connector& connector_;
   const CancelBackend& cancel_;
   db::Pipeline pipeline_;
-  int watched_ = -1;
   bool checking_ = false;
   // Where the connector's thread finds us; empty when we are gone.
   const std::shared_ptr<Guarded<PipelineLane*>> door_;

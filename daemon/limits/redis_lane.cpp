@@ -95,16 +95,9 @@ void RedisLane::ResolveWanted() {
 
 void RedisLane::Watch(int descriptor, bool output) {
   const std::uint32_t events = output ? EPOLLIN | EPOLLOUT : EPOLLIN;
-  const bool done = std::exchange(watched_, descriptor) == descriptor
-                        ? loop_.Rewatch(descriptor, events, *this)
-                        : loop_.Watch(descriptor, events, *this);
   // Decisions then run into their deadlines, and are made here.
-  if (!done) log::Error("the event loop cannot watch the connection to Redis", {{"descriptor", descriptor}});
-}
-
-void RedisLane::Unwatch(int descriptor) {
-  watched_ = -1;
-  loop_.Unwatch(descriptor);
+  if (!loop_.Watch(descriptor, events, *this))
+    log::Error("the event loop cannot watch the connection to Redis", {{"descriptor", descriptor}});
 }
 
 void RedisLane::OnEvents(std::uint32_t /*events*/) {

@@ -34,7 +34,7 @@ class RedisLane final : private limits::RedisLimiter::Owner,
  private:
   void ResolveWanted() override;
   void Watch(int descriptor, bool output) override;
-  void Unwatch(int descriptor) override;
+  void Unwatch(int descriptor) override { loop_.Unwatch(descriptor); }
   void FlushWanted() override { loop_.AtTurnEnd(*this); }
 
   void OnEvents(std::uint32_t events) override;
@@ -46,7 +46,6 @@ class RedisLane final : private limits::RedisLimiter::Owner,
   WorkerPool& resolver_;
   const limits::RedisEndpoint& endpoint_;
   limits::RedisLimiter limiter_;
-  int watched_ = -1;
   // Where the resolver's thread finds us; empty when we are gone.
   const std::shared_ptr<Guarded<RedisLane*>> door_;
 };

@@ -89,14 +89,8 @@ bool Loop::Watch(int descriptor, std::uint32_t events, Watcher& watcher) {
   epoll_event event{};
   event.events = events;
   event.data.ptr = &watcher;
-  return ::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) == 0;
-}
-
-bool Loop::Rewatch(int descriptor, std::uint32_t events, Watcher& watcher) {
-  epoll_event event{};
-  event.events = events;
-  event.data.ptr = &watcher;
-  return ::epoll_ctl(epoll_, EPOLL_CTL_MOD, descriptor, &event) == 0;
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, descriptor, &event) == 0) return true;
+  return errno == EEXIST && ::epoll_ctl(epoll_, EPOLL_CTL_MOD, descriptor, &event) == 0;
 }
 
 void Loop::AtTurnEnd(TurnEnd& what) {

@@ -83,9 +83,8 @@ class Loop {
   [[nodiscard]] Timers& timers() { return timers_; }
   [[nodiscard]] Fibers& fibers() { return fibers_; }
 
-  // False when the kernel refuses.
+  // For these events from now on, instead of others if it is watched already.  False when the kernel refuses.
   [[nodiscard]] bool Watch(int descriptor, std::uint32_t events, Watcher& watcher);
-  [[nodiscard]] bool Rewatch(int descriptor, std::uint32_t events, Watcher& watcher);
   void Unwatch(int descriptor);
 
   // Calls OnEvents(0) in the next turn, after everybody else had a chance.
