@@ -13,6 +13,7 @@ set(GATHERING_CORE_SOURCES
   core/base/network.cpp
   core/base/text.cpp
   core/base/timestamp.cpp
+  core/base/uuid.cpp
   core/base/worker_pool.cpp
   core/bench/condition.cpp
   core/bench/histogram.cpp
@@ -44,9 +45,13 @@ set(GATHERING_CORE_SOURCES
   core/db/row.cpp
   core/db/sql_split.cpp
   core/db/statistics.cpp
+  core/events/bus.cpp
+  core/events/crew.cpp
   core/events/deduplicator.cpp
   core/events/event.cpp
   core/events/history.cpp
+  core/events/mailbox.cpp
+  core/events/virtual_time.cpp
   core/health/monitor.cpp
   core/health/system.cpp
   core/idempotency/idempotency.cpp

@@ -2,16 +2,20 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "core/base/log.h"
+
 namespace gathering {
 
 WorkerPool::WorkerPool(WorkerPoolOptions options) : options_(std::move(options)) {
-  stats_.threads = options_.threads;
   threads_.reserve(options_.threads);
-  for (std::uint32_t i = 0; i < options_.threads; ++i) threads_.emplace_back([this, i] { Work(i); });
+  stats_.threads = std::min(options_.threads, options_.threads_at_once);
+  for (std::uint32_t i = 0; i < stats_.threads; ++i) threads_.emplace_back([this, i] { Work(i); });
 }
 
 WorkerPool::~WorkerPool() {
@@ -25,10 +29,22 @@ bool WorkerPool::TryPost(std::function<void()> job) {
       ++stats_.refused;
       return false;
     }
+    const bool all_busy = stats_.running + queue_.size() >= stats_.threads;
+    if (all_busy && stats_.threads < options_.threads) Grow();
     queue_.push_back(std::move(job));
   }
   wake_.notify_one();
   return true;
+}
+
+void WorkerPool::Grow() {
+  try {
+    threads_.emplace_back([this, index = stats_.threads] { Work(index); });
+    ++stats_.threads;
+  } catch (const std::system_error& error) {
+    log::Warn("no thread for a pool; it goes on with those it has",
+              {{"pool", options_.name}, {"cause", error.what()}});
+  }
 }
 
 void WorkerPool::Stop() {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -18,6 +19,9 @@ namespace gathering {
 struct WorkerPoolOptions {
   std::string name;  // thread names and statistics; at most 15 bytes are shown by the kernel
   std::uint32_t threads = 1;
+  // Of these, those that start at once.  The others start with a job that finds none free, and stay; where
+  // the system has no thread to give, the pool goes on with those it has.
+  std::uint32_t threads_at_once = std::numeric_limits<std::uint32_t>::max();
   std::uint32_t queue_max = 128;
 };
 
@@ -45,6 +49,7 @@ class WorkerPool {
   WorkerPoolStats Stats() const;
 
  private:
+  void Grow();
   void Work(std::uint32_t index);
 
   const WorkerPoolOptions options_;

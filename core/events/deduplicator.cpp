@@ -5,16 +5,14 @@
 
 namespace gathering::events {
 
-Deduplicator::Deduplicator(DeduplicatorOptions options, const Clock& clock)
+Deduplicator::Deduplicator(DeduplicatorOptions options)
     : options_(options),
-      clock_(clock),
       secret_(RandomKey()),
       entries_(std::max<std::uint32_t>(1, options.entries_max)),
       heads_(std::bit_ceil(entries_.size()), kNone) {}
 
-bool Deduplicator::Admit(std::string_view key) {
+bool Deduplicator::Admit(std::string_view key, Clock::Steady now) {
   const Hash128 hash = SipHash{secret_}.Finish(key);
-  const Clock::Steady now = clock_.Now();
   std::scoped_lock lock{mutex_};
   Prune(now);
   if (Find(hash, key) != nullptr) {

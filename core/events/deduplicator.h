@@ -36,12 +36,12 @@ struct DeduplicatorStats {
 
 class Deduplicator {
  public:
-  Deduplicator(DeduplicatorOptions options, const Clock& clock);
+  explicit Deduplicator(DeduplicatorOptions options);
   Deduplicator(const Deduplicator&) = delete;
   Deduplicator& operator=(const Deduplicator&) = delete;
 
-  // Whether this key may come through now; if so, it is remembered.
-  [[nodiscard]] bool Admit(std::string_view key);
+  // Whether this key may come through now; if so, it is remembered.  `now` never goes back.
+  [[nodiscard]] bool Admit(std::string_view key, Clock::Steady now);
 
   // What was admitted came to nothing: the next with this key may come through.
   void Forget(std::string_view key);
@@ -67,7 +67,6 @@ class Deduplicator {
   void Prune(Clock::Steady now);
 
   const DeduplicatorOptions options_;
-  const Clock& clock_;
   const SipKey secret_;
   mutable std::mutex mutex_;  // guards everything below
   std::vector<Entry> entries_;

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/base/timestamp.h"
+#include "core/base/uuid.h"
 #include "core/schema/fields.h"
 
 namespace gathering::events {
@@ -43,11 +44,11 @@ struct Event {
   std::optional<std::int64_t> circle_id = {};
   std::optional<std::int64_t> project_id = {};
   Timestamp time = {};
-  std::string id = {};        // of this event among all, wherever it is published again
+  Uuid id = {};               // of this event among all, wherever it is published again
   std::int64_t sequence = 0;  // its place in the log; 0: it is not in the log
 
   // What it takes in memory, about.
-  [[nodiscard]] std::size_t Bytes() const { return sizeof(Event) + data.text.capacity() + id.capacity(); }
+  [[nodiscard]] std::size_t Bytes() const { return sizeof(Event) + data.text.capacity(); }
 };
 
 using EventPointer = std::shared_ptr<const Event>;

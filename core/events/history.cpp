@@ -11,8 +11,7 @@ bool HistoryFilter::Fits(const Event& event) const {
          (!circle_id || event.circle_id == circle_id);
 }
 
-void History::Add(EventPointer event) {
-  const Clock::Steady now = clock_.Now();
+void History::Add(EventPointer event, Clock::Steady now) {
   const std::size_t bytes = event->Bytes();
   std::scoped_lock lock{mutex_};
   while (!kept_.empty() && Expired(kept_.front(), now)) {
@@ -31,8 +30,7 @@ void History::Add(EventPointer event) {
   stats_.bytes += bytes;
 }
 
-std::vector<EventPointer> History::Find(const HistoryFilter& filter) const {
-  const Clock::Steady now = clock_.Now();
+std::vector<EventPointer> History::Find(const HistoryFilter& filter, Clock::Steady now) const {
   std::vector<EventPointer> found;
   std::scoped_lock lock{mutex_};
   for (auto kept = kept_.rbegin(); kept != kept_.rend() && found.size() < filter.limit; ++kept) {

@@ -43,14 +43,15 @@ struct HistoryFilter {
 
 class History {
  public:
-  History(HistoryOptions options, const Clock& clock) : options_(options), clock_(clock) {}
+  explicit History(HistoryOptions options) : options_(options) {}
   History(const History&) = delete;
   History& operator=(const History&) = delete;
 
-  void Add(EventPointer event);
+  // `now` never goes back.
+  void Add(EventPointer event, Clock::Steady now);
 
   // The newest first.
-  [[nodiscard]] std::vector<EventPointer> Find(const HistoryFilter& filter) const;
+  [[nodiscard]] std::vector<EventPointer> Find(const HistoryFilter& filter, Clock::Steady now) const;
 
   [[nodiscard]] HistoryStats Stats() const;
 
@@ -67,7 +68,6 @@ class History {
   }
 
   const HistoryOptions options_;
-  const Clock& clock_;
   mutable std::mutex mutex_;  // guards everything below
   std::deque<Kept> kept_;     // oldest first
   HistoryStats stats_;

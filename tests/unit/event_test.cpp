@@ -29,15 +29,15 @@ EventPointer Make(EventType type, std::optional<std::int64_t> agent = {},
 
 TEST_CASE("a key comes through once a window, and what was suppressed does not lengthen it", "[events]") {
   ManualClock clock;
-  Deduplicator keys{{.window = 1s}, clock};
-  CHECK(keys.Admit("a"));
-  CHECK_FALSE(keys.Admit("a"));
-  CHECK(keys.Admit("b"));
+  Deduplicator keys{{.window = 1s}};
+  CHECK(keys.Admit("a", clock.Now()));
+  CHECK_FALSE(keys.Admit("a", clock.Now()));
+  CHECK(keys.Admit("b", clock.Now()));
   clock.Advance(999'999us);
-  CHECK_FALSE(keys.Admit("a"));
+  CHECK_FALSE(keys.Admit("a", clock.Now()));
   clock.Advance(1us);
-  CHECK(keys.Admit("a"));
-  CHECK_FALSE(keys.Admit("a"));
+  CHECK(keys.Admit("a", clock.Now()));
+  CHECK_FALSE(keys.Admit("a", clock.Now()));
   CHECK(keys.Stats().admitted == 3);
   CHECK(keys.Stats().suppressed == 3);
   CHECK(keys.Stats().forgotten == 0);
@@ -46,50 +46,50 @@ TEST_CASE("a key comes through once a window, and what was suppressed does not l
 
 TEST_CASE("different keys never pass for the same, however many share a place", "[events]") {
   ManualClock clock;
-  Deduplicator keys{{.window = 1h, .entries_max = 50'000}, clock};
-  for (int i = 0; i < 50'000; ++i) REQUIRE(keys.Admit(std::to_string(i)));
-  for (int i = 0; i < 50'000; ++i) REQUIRE_FALSE(keys.Admit(std::to_string(i)));
-  CHECK(keys.Admit(std::string_view{"1\0", 2}));
-  CHECK(keys.Admit(""));
+  Deduplicator keys{{.window = 1h, .entries_max = 50'000}};
+  for (int i = 0; i < 50'000; ++i) REQUIRE(keys.Admit(std::to_string(i), clock.Now()));
+  for (int i = 0; i < 50'000; ++i) REQUIRE_FALSE(keys.Admit(std::to_string(i), clock.Now()));
+  CHECK(keys.Admit(std::string_view{"1\0", 2}, clock.Now()));
+  CHECK(keys.Admit("", clock.Now()));
 }
 
 TEST_CASE("beyond their bound the oldest key is forgotten, and counted", "[events]") {
   ManualClock clock;
-  Deduplicator keys{{.window = 1h, .entries_max = 3}, clock};
-  for (const char* key : {"a", "b", "c", "d"}) CHECK(keys.Admit(key));
+  Deduplicator keys{{.window = 1h, .entries_max = 3}};
+  for (const char* key : {"a", "b", "c", "d"}) CHECK(keys.Admit(key, clock.Now()));
   CHECK(keys.Stats().entries == 3);
   CHECK(keys.Stats().forgotten == 1);
-  CHECK_FALSE(keys.Admit("d"));
-  CHECK_FALSE(keys.Admit("b"));
-  CHECK(keys.Admit("a"));
-  CHECK(keys.Admit("b"));
+  CHECK_FALSE(keys.Admit("d", clock.Now()));
+  CHECK_FALSE(keys.Admit("b", clock.Now()));
+  CHECK(keys.Admit("a", clock.Now()));
+  CHECK(keys.Admit("b", clock.Now()));
   CHECK(keys.Stats().entries == 3);
 }
 
 TEST_CASE("a key that is given back comes through again, and its place is not counted as lost", "[events]") {
   ManualClock clock;
-  Deduplicator keys{{.window = 1h, .entries_max = 2}, clock};
-  CHECK(keys.Admit("a"));
+  Deduplicator keys{{.window = 1h, .entries_max = 2}};
+  CHECK(keys.Admit("a", clock.Now()));
   keys.Forget("a");
   keys.Forget("never seen");
   CHECK(keys.Stats().entries == 0);
-  CHECK(keys.Admit("a"));
-  CHECK_FALSE(keys.Admit("a"));
-  CHECK(keys.Admit("b"));
+  CHECK(keys.Admit("a", clock.Now()));
+  CHECK_FALSE(keys.Admit("a", clock.Now()));
+  CHECK(keys.Admit("b", clock.Now()));
   CHECK(keys.Stats().forgotten == 0);
   CHECK(keys.Stats().entries == 2);
 }
 
 TEST_CASE("of many threads with one key one is let through", "[events]") {
   ManualClock clock;
-  Deduplicator keys{{.window = 1h, .entries_max = 64}, clock};
+  Deduplicator keys{{.window = 1h, .entries_max = 64}};
   constexpr int kKeys = 2'000;
   std::atomic<int> admitted = 0;
   {
     std::vector<std::jthread> threads;
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([&] {
-        for (int i = 0; i < kKeys; ++i) admitted += keys.Admit(std::to_string(i % 32)) ? 1 : 0;
+        for (int i = 0; i < kKeys; ++i) admitted += keys.Admit(std::to_string(i % 32), clock.Now()) ? 1 : 0;
       });
     }
   }
@@ -116,7 +116,7 @@ TEST_CASE("events are the same only when type, source, circle, project and words
     add(other, "task=1");
   }
   Event later = plain;
-  later.id = "another";
+  later.id = {.low = 1};
   later.time = {5};
   later.data.text = R"({"task":1})";
   CHECK(SamenessOf(later, "task=1") == SamenessOf(plain, "task=1"));
@@ -124,12 +124,13 @@ TEST_CASE("events are the same only when type, source, circle, project and words
 
 TEST_CASE("a history shows the latest first, by type, agent and circle", "[events]") {
   ManualClock clock;
-  History history{{}, clock};
+  History history{{}};
   for (std::int64_t i = 0; i < 6; ++i)
-    history.Add(Make(i % 2 == 0 ? EventType::kTaskCreated : EventType::kTaskFailed, i, i / 3));
+    history.Add(Make(i % 2 == 0 ? EventType::kTaskCreated : EventType::kTaskFailed, i, i / 3), clock.Now());
   const auto agents = [&](const HistoryFilter& filter) {
     std::vector<std::int64_t> ids;
-    for (const EventPointer& event : history.Find(filter)) ids.push_back(event->source_agent_id.value());
+    for (const EventPointer& event : history.Find(filter, clock.Now()))
+      ids.push_back(event->source_agent_id.value());
     return ids;
   };
   CHECK(agents({}) == std::vector<std::int64_t>{5, 4, 3, 2, 1, 0});
@@ -144,34 +145,34 @@ TEST_CASE("a history shows the latest first, by type, agent and circle", "[event
 TEST_CASE("a history is bounded by number, bytes and age, and counts what leaves", "[events]") {
   ManualClock clock;
   SECTION("number") {
-    History history{{.events_max = 2}, clock};
-    for (std::int64_t i = 0; i < 5; ++i) history.Add(Make(EventType::kTaskCreated, i));
-    CHECK(history.Find({}).size() == 2);
-    CHECK(history.Find({}).front()->source_agent_id == 4);
+    History history{{.events_max = 2}};
+    for (std::int64_t i = 0; i < 5; ++i) history.Add(Make(EventType::kTaskCreated, i), clock.Now());
+    CHECK(history.Find({}, clock.Now()).size() == 2);
+    CHECK(history.Find({}, clock.Now()).front()->source_agent_id == 4);
     CHECK(history.Stats().evicted == 3);
   }
   SECTION("bytes") {
     const std::string kilobyte(1'000, 'x');
     const EventPointer one = Make(EventType::kTaskCreated, 1, {}, kilobyte);
-    History history{{.bytes_max = 3 * one->Bytes()}, clock};
+    History history{{.bytes_max = 3 * one->Bytes()}};
     for (int i = 0; i < 10; ++i) {
-      history.Add(one);
+      history.Add(one, clock.Now());
       CHECK(history.Stats().bytes <= history.Stats().bytes_max);
     }
-    CHECK(history.Find({}).size() == 3);
-    history.Add(Make(EventType::kTaskCreated, 2, {}, std::string(10'000, 'x')));
+    CHECK(history.Find({}, clock.Now()).size() == 3);
+    history.Add(Make(EventType::kTaskCreated, 2, {}, std::string(10'000, 'x')), clock.Now());
     CHECK(history.Stats().too_big == 1);
-    CHECK(history.Find({}).size() == 3);
+    CHECK(history.Find({}, clock.Now()).size() == 3);
   }
   SECTION("age") {
-    History history{{.age_max = 10s}, clock};
-    history.Add(Make(EventType::kTaskCreated, 1));
+    History history{{.age_max = 10s}};
+    history.Add(Make(EventType::kTaskCreated, 1), clock.Now());
     clock.Advance(6s);
-    history.Add(Make(EventType::kTaskCreated, 2));
+    history.Add(Make(EventType::kTaskCreated, 2), clock.Now());
     clock.Advance(4s);
-    CHECK(history.Find({}).size() == 1);
-    CHECK(history.Find({}).front()->source_agent_id == 2);
-    history.Add(Make(EventType::kTaskCreated, 3));
+    CHECK(history.Find({}, clock.Now()).size() == 1);
+    CHECK(history.Find({}, clock.Now()).front()->source_agent_id == 2);
+    history.Add(Make(EventType::kTaskCreated, 3), clock.Now());
     CHECK(history.Stats().expired == 1);
     CHECK(history.Stats().events == 2);
   }
