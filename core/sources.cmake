@@ -50,6 +50,9 @@ set(GATHERING_CORE_SOURCES
   core/events/deduplicator.cpp
   core/events/event.cpp
   core/events/history.cpp
+  core/events/horizon.cpp
+  core/events/log.cpp
+  core/events/log_reader.cpp
   core/events/mailbox.cpp
   core/events/virtual_time.cpp
   core/health/monitor.cpp
@@ -82,6 +85,7 @@ set(GATHERING_MIGRATIONS
   core/db/migrations/0003_circles.sql
   core/db/migrations/0004_counts.sql
   core/db/migrations/0005_idempotency.sql
+  core/db/migrations/0006_events.sql
 )
 # Named statements.
 set(GATHERING_SQL
@@ -93,6 +97,7 @@ set(GATHERING_SQL
   core/db/catalog.sql
   core/db/connections.sql
   core/db/migrate.sql
+  core/events/log.sql
   core/health/health.sql
   core/idempotency/idempotency.sql
   core/models/models.sql

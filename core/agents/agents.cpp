@@ -360,6 +360,7 @@ AgentDetail Change(db::Tx& tx, std::int64_t id, const AgentChange& input) {
     tx.Run(sql::kAgentSetConfig, id, model.provider, model.model, config.persona_id, config.max_tokens,
            config.temperature, config.competencies, config.can_review);
   }
+  tx.Run(sql::kAgentUpdated, id);
   return Get(tx, id);
 }
 

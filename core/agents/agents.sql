@@ -72,14 +72,20 @@ CROSS JOIN LATERAL (
 WHERE a.id = $1;
 
 -- name: agent_create
-INSERT INTO agents (name, role, base_prompt, traits, communication_style, specializations, languages, motto,
-                    provider_name, model_name, model_id, persona_id, max_tokens, temperature, competencies,
-                    can_review)
-SELECT $1, $2, $3, $4::text[], $5, $6::text[], $7::text[], $8, $9, $10,
-       (SELECT m.id FROM models m JOIN providers p ON p.id = m.provider_id
-        WHERE p.name = lower($9) AND m.model_name = $10),
-       $11::bigint, $12::bigint, $13::float8, $14::text[], $15::text[]
-RETURNING id;
+WITH created AS (
+  INSERT INTO agents (name, role, base_prompt, traits, communication_style, specializations, languages, motto,
+                      provider_name, model_name, model_id, persona_id, max_tokens, temperature, competencies,
+                      can_review)
+  SELECT $1, $2, $3, $4::text[], $5, $6::text[], $7::text[], $8, $9, $10,
+         (SELECT m.id FROM models m JOIN providers p ON p.id = m.provider_id
+          WHERE p.name = lower($9) AND m.model_name = $10),
+         $11::bigint, $12::bigint, $13::float8, $14::text[], $15::text[]
+  RETURNING id, name
+), told AS (
+  INSERT INTO events (type, source_agent_id, data)
+  SELECT 'agent.created', id, jsonb_build_object('agent_id', id, 'agent_name', name) FROM created
+)
+SELECT id FROM created;
 
 -- Holds the agent for the rest of the transaction.
 -- name: agent_lock
@@ -108,8 +114,16 @@ JOIN circles c ON c.id = w.circle_id
 WHERE w.agent_ref = $1 AND w.left_at IS NULL AND c.deleted_at IS NULL
 ORDER BY c.id;
 
+-- name: agent_updated
+INSERT INTO events (type, source_agent_id, data)
+SELECT 'agent.updated', id, jsonb_build_object('agent_id', id, 'agent_name', name) FROM agents WHERE id = $1;
+
 -- name: agent_delete
-DELETE FROM agents WHERE id = $1;
+WITH deleted AS (
+  DELETE FROM agents WHERE id = $1 RETURNING id, name
+)
+INSERT INTO events (type, source_agent_id, data)
+SELECT 'agent.deleted', id, jsonb_build_object('agent_id', id, 'agent_name', name) FROM deleted;
 
 -- The files beyond the newest are forgotten; the new one is not among those counted.
 -- name: agent_track_file

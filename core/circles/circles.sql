@@ -39,39 +39,71 @@ WHERE c.name = $1 AND c.deleted_at IS NULL
 ORDER BY a.agent_id;
 
 -- name: circle_add
-INSERT INTO circles (name, require_review, auto_route, max_concurrent_tasks, created_by)
-VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING
-RETURNING id;
+WITH added AS (
+    INSERT INTO circles (name, require_review, auto_route, max_concurrent_tasks, created_by)
+    VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (name) WHERE deleted_at IS NULL DO NOTHING
+    RETURNING id, name
+), told AS (
+    INSERT INTO events (type, circle_id, data)
+    SELECT 'circle.created', id, jsonb_build_object('circle', name) FROM added
+)
+SELECT id FROM added;
 
 -- name: circle_delete
-UPDATE circles
-SET deleted_at = now(), updated_at = now(), status = 'stopped',
-    stopped_at = CASE WHEN status = 'stopped' THEN stopped_at ELSE now() END
-WHERE name = $1 AND deleted_at IS NULL
-RETURNING id;
+WITH deleted AS (
+    UPDATE circles
+    SET deleted_at = now(), updated_at = now(), status = 'stopped',
+        stopped_at = CASE WHEN status = 'stopped' THEN stopped_at ELSE now() END
+    WHERE name = $1 AND deleted_at IS NULL
+    RETURNING id, name
+), told AS (
+    INSERT INTO events (type, circle_id, data)
+    SELECT 'circle.deleted', id, jsonb_build_object('circle', name) FROM deleted
+)
+SELECT id FROM deleted;
 
 -- name: circle_start
-UPDATE circles SET status = 'running', started_at = now(), updated_at = now()
-WHERE name = $1 AND deleted_at IS NULL AND status <> 'running'
-RETURNING id;
+WITH started AS (
+    UPDATE circles SET status = 'running', started_at = now(), updated_at = now()
+    WHERE name = $1 AND deleted_at IS NULL AND status <> 'running'
+    RETURNING id, name
+), told AS (
+    INSERT INTO events (type, circle_id, data)
+    SELECT 'circle.started', id, jsonb_build_object('circle', name) FROM started
+)
+SELECT id FROM started;
 
 -- name: circle_stop
-UPDATE circles SET status = 'stopped', stopped_at = now(), updated_at = now()
-WHERE name = $1 AND deleted_at IS NULL AND status <> 'stopped'
-RETURNING id;
+WITH stopped AS (
+    UPDATE circles SET status = 'stopped', stopped_at = now(), updated_at = now()
+    WHERE name = $1 AND deleted_at IS NULL AND status <> 'stopped'
+    RETURNING id, name
+), told AS (
+    INSERT INTO events (type, circle_id, data)
+    SELECT 'circle.stopped', id, jsonb_build_object('circle', name) FROM stopped
+)
+SELECT id FROM stopped;
 
 -- name: circle_member_add
 -- A member who left comes back to the same row, with what the call says now.
-INSERT INTO circle_members AS m (circle_id, agent_id, agent_ref, name, provider, model, competencies,
-                                 can_review)
-VALUES ($1, $2, (SELECT id FROM agents WHERE id = $2), $3, $4, $5, $6, $7)
-ON CONFLICT (circle_id, agent_id) DO UPDATE
-SET agent_ref = EXCLUDED.agent_ref, name = EXCLUDED.name, provider = EXCLUDED.provider,
-    model = EXCLUDED.model, competencies = EXCLUDED.competencies, can_review = EXCLUDED.can_review,
-    joined_at = now(), left_at = NULL
-WHERE m.left_at IS NOT NULL
-RETURNING agent_id;
+WITH added AS (
+    INSERT INTO circle_members AS m (circle_id, agent_id, agent_ref, name, provider, model, competencies,
+                                     can_review)
+    VALUES ($1, $2, (SELECT id FROM agents WHERE id = $2), $3, $4, $5, $6, $7)
+    ON CONFLICT (circle_id, agent_id) DO UPDATE
+    SET agent_ref = EXCLUDED.agent_ref, name = EXCLUDED.name, provider = EXCLUDED.provider,
+        model = EXCLUDED.model, competencies = EXCLUDED.competencies, can_review = EXCLUDED.can_review,
+        joined_at = now(), left_at = NULL
+    WHERE m.left_at IS NOT NULL
+    RETURNING agent_id, name
+), told AS (
+    INSERT INTO events (type, circle_id, source_agent_id, data)
+    SELECT 'circle.member.added', c.id, added.agent_id,
+           jsonb_build_object('circle', c.name, 'agent_id', added.agent_id, 'agent_name', added.name)
+    FROM added JOIN circles c ON c.id = $1
+)
+SELECT agent_id FROM added;
 
 -- name: circle_member_count
 SELECT count(*) FROM circle_members WHERE circle_id = $1 AND left_at IS NULL;
@@ -80,9 +112,17 @@ SELECT count(*) FROM circle_members WHERE circle_id = $1 AND left_at IS NULL;
 SELECT count(*) FROM conflicts WHERE circle_id = $1 AND resolved_at IS NULL;
 
 -- name: circle_member_remove
-UPDATE circle_members SET left_at = now()
-WHERE circle_id = $1 AND agent_id = $2 AND left_at IS NULL
-RETURNING agent_id;
+WITH removed AS (
+    UPDATE circle_members SET left_at = now()
+    WHERE circle_id = $1 AND agent_id = $2 AND left_at IS NULL
+    RETURNING agent_id, name
+), told AS (
+    INSERT INTO events (type, circle_id, source_agent_id, data)
+    SELECT 'circle.member.removed', c.id, removed.agent_id,
+           jsonb_build_object('circle', c.name, 'agent_id', removed.agent_id, 'agent_name', removed.name)
+    FROM removed JOIN circles c ON c.id = $1
+)
+SELECT agent_id FROM removed;
 
 -- name: circle_conflicts
 SELECT x.id, 'file' AS type, x.path AS file_path, ARRAY[a.number, b.number]::bigint[] AS task_ids,

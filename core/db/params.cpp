@@ -28,6 +28,10 @@ std::string Encode(const Date& value) {
   return value.text;
 }
 
+std::string Encode(const Uuid& value) {
+  return ToText(value);
+}
+
 std::string Encode(const std::vector<std::string>& value) {
   std::string literal = "{";
   for (const auto& element : value) {

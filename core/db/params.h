@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/timestamp.h"
+#include "core/base/uuid.h"
 #include "core/schema/fields.h"
 
 namespace gathering::db {
@@ -19,6 +20,7 @@ namespace gathering::db {
 [[nodiscard]] std::string Encode(std::string_view value);
 [[nodiscard]] std::string Encode(Timestamp value);
 [[nodiscard]] std::string Encode(const Date& value);
+[[nodiscard]] std::string Encode(const Uuid& value);
 [[nodiscard]] std::string Encode(const std::vector<std::string>& value);
 [[nodiscard]] std::string Encode(const std::vector<std::int64_t>& value);
 

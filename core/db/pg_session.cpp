@@ -1,7 +1,9 @@
 #include "core/db/session.h"
 
+#include <fcntl.h>
 #include <libpq-fe.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
@@ -9,6 +11,7 @@
 
 #include <fmt/format.h>
 
+#include "core/base/fd.h"
 #include "core/db/pg_conninfo.h"
 #include "core/db/pg_error.h"
 #include "core/db/pg_result.h"
@@ -46,7 +49,10 @@ ConnOwner Connect(const SessionOptions& options) {
 class Session::Driver {
  public:
   explicit Driver(const SessionOptions& options)
-      : connection_(Connect(options)), cancel_(options.cancel), on_notice_(options.on_notice) {
+      : connection_(Connect(options)),
+        interrupt_(fcntl(PQsocket(connection_.get()), F_DUPFD_CLOEXEC, 0)),
+        cancel_(options.cancel),
+        on_notice_(options.on_notice) {
     PQsetNoticeReceiver(connection_.get(), &Driver::Notice, this);
   }
 
@@ -77,12 +83,24 @@ class Session::Driver {
     return last;
   }
 
-  void Pause(std::chrono::milliseconds duration) {
-    pollfd watched{.fd = PQsocket(connection()), .events = POLLIN, .revents = 0};
-    // An idle server says something only when it goes away (or sends a notice, which ends the pause early).
-    if (poll(&watched, 1, static_cast<int>(duration.count())) > 0 && PQconsumeInput(connection()) == 0)
-      ThrowLost({});
+  void Pause(std::chrono::milliseconds duration, int descriptor) {
+    // poll takes no notice of a descriptor that is negative.
+    std::array<pollfd, 2> watched{pollfd{.fd = PQsocket(connection()), .events = POLLIN, .revents = 0},
+                                  pollfd{.fd = descriptor, .events = POLLIN, .revents = 0}};
+    const int ready = poll(watched.data(), watched.size(), static_cast<int>(duration.count()));
+    if (ready > 0 && watched[0].revents != 0 && PQconsumeInput(connection()) == 0) ThrowLost({});
   }
+
+  std::size_t TakeNotifications() {
+    std::size_t taken = 0;
+    while (PGnotify* const notify = PQnotifies(connection())) {
+      if (notify->be_pid != PQbackendPID(connection())) ++taken;
+      PQfreemem(notify);
+    }
+    return taken;
+  }
+
+  void Interrupt() noexcept { shutdown(interrupt_.get(), SHUT_RDWR); }
 
  private:
   static void Notice(void* self, const PGresult* result) noexcept {
@@ -140,6 +158,8 @@ class Session::Driver {
   }
 
   ConnOwner connection_;
+  // The same socket under a number that libpq cannot close and the kernel not give away.
+  Fd interrupt_;
   const std::atomic<bool>* cancel_;
   const std::function<void(std::string_view)> on_notice_;
 };
@@ -164,8 +184,16 @@ Rows Session::Query(const db::Query& query, const Params& params) {
   return ToRows(driver_->Finish(sent == 1, query.text));
 }
 
-void Session::Pause(std::chrono::milliseconds duration) {
-  driver_->Pause(duration);
+void Session::Pause(std::chrono::milliseconds duration, int descriptor) {
+  driver_->Pause(duration, descriptor);
+}
+
+std::size_t Session::TakeNotifications() {
+  return driver_->TakeNotifications();
+}
+
+void Session::Interrupt() noexcept {
+  driver_->Interrupt();
 }
 
 bool Session::in_transaction() const {

@@ -118,6 +118,12 @@ void Decode(std::string_view text, std::string_view column, Date& out) {
   out = *std::move(day);
 }
 
+void Decode(std::string_view text, std::string_view column, Uuid& out) {
+  const auto id = ParseUuid(text);
+  if (!id) ThrowBadColumn(column, "a UUID");
+  out = *id;
+}
+
 void Decode(std::string_view text, std::string_view column, std::vector<std::string>& out) {
   out.clear();
   ArrayReader reader{text, column};

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/base/timestamp.h"
+#include "core/base/uuid.h"
 #include "core/schema/fields.h"
 
 namespace gathering::db {
@@ -40,6 +41,7 @@ void Decode(std::string_view text, std::string_view column, std::string& out);
 void Decode(std::string_view text, std::string_view column, Timestamp& out);
 void Decode(std::string_view text, std::string_view column, OffsetTimestamp& out);
 void Decode(std::string_view text, std::string_view column, Date& out);
+void Decode(std::string_view text, std::string_view column, Uuid& out);
 void Decode(std::string_view text, std::string_view column, std::vector<std::string>& out);   // text[]
 void Decode(std::string_view text, std::string_view column, std::vector<std::int64_t>& out);  // bigint[]
 

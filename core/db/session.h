@@ -3,7 +3,8 @@
 // notices, the place of an error; and who can cancel it from a signal handler.
 // This is what migrations run on; requests use Pool, tools without such needs Connection.
 //
-// Nothing is reconnected: a lost session stays lost.  Not thread-safe; every member blocks.
+// Nothing is reconnected: a lost session stays lost.  Not thread-safe, except for Interrupt; every member
+// that talks to the server blocks.
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -54,8 +55,16 @@ class Session {
   // Runs one statement.  Throws as Execute does.
   Rows Query(const db::Query& query, const Params& params = {});
 
-  // Waits; ends early on any signal.  Throws kUnavailable when the server goes meanwhile.
-  void Pause(std::chrono::milliseconds duration);
+  // Waits; ends early on any signal, when the server has something to say, and when `descriptor`, if there is
+  // one, is readable.  Throws kUnavailable when the server goes meanwhile.
+  void Pause(std::chrono::milliseconds duration, int descriptor = -1);
+
+  // How many notifications (LISTEN) of other sessions have come since the last call.
+  [[nodiscard]] std::size_t TakeNotifications();
+
+  // From another thread, while the session lives: cuts the connection, so that whoever waits for the server
+  // fails.
+  void Interrupt() noexcept;
 
   [[nodiscard]] bool in_transaction() const;  // also in one that failed
   [[nodiscard]] int backend_pid() const;

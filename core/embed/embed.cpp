@@ -34,8 +34,9 @@ constexpr std::string_view kNoTransactionMark = "-- no-transaction";
 // One of these makes a statement a write.  Functions that write do not appear in reads of ours; the
 // tests run every read in a read-only transaction.
 constexpr std::string_view kWriteWords[] = {
-    "insert",  "update", "delete",     "merge",     "truncate",          "share",
-    "nextval", "setval", "set_config", "pg_notify", "pg_cancel_backend", "pg_logical_emit_message"};
+    "insert",         "update", "delete",     "merge",     "truncate",          "share",
+    "nextval",        "setval", "set_config", "pg_notify", "pg_cancel_backend", "pg_logical_emit_message",
+    "events_maintain"};
 
 struct Section {
   std::string name;

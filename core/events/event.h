@@ -14,6 +14,9 @@
 namespace gathering::events {
 
 enum class EventType : std::uint8_t {
+  kAgentCreated,
+  kAgentUpdated,
+  kAgentDeleted,
   kAgentStarted,
   kAgentTaskCompleted,
   kAgentToolExecuted,
@@ -22,10 +25,14 @@ enum class EventType : std::uint8_t {
   kCircleCreated,
   kCircleStarted,
   kCircleStopped,
+  kCircleDeleted,
   kCircleMemberAdded,
   kCircleMemberRemoved,
   kTaskCreated,
+  kTaskAssigned,
   kTaskStarted,
+  kTaskSubmitted,
+  kTaskReleased,
   kTaskCompleted,
   kTaskFailed,
   kTaskConflictDetected,
@@ -63,10 +70,11 @@ using EventPointer = std::shared_ptr<const Event>;
 template <>
 struct gathering::schema::Names<gathering::events::EventType> {
   static constexpr std::string_view kTexts[] = {
-      "agent.started",       "agent.task.completed",  "agent.tool.executed",    "memory.created",
-      "memory.shared",       "circle.created",        "circle.started",         "circle.stopped",
-      "circle.member.added", "circle.member.removed", "task.created",           "task.started",
-      "task.completed",      "task.failed",           "task.conflict.detected", "conversation.message",
-      "pipeline.started",    "pipeline.completed",    "pipeline.failed",        "system.started",
-      "system.stopping"};
+      "agent.created",        "agent.updated",          "agent.deleted",        "agent.started",
+      "agent.task.completed", "agent.tool.executed",    "memory.created",       "memory.shared",
+      "circle.created",       "circle.started",         "circle.stopped",       "circle.deleted",
+      "circle.member.added",  "circle.member.removed",  "task.created",         "task.assigned",
+      "task.started",         "task.submitted",         "task.released",        "task.completed",
+      "task.failed",          "task.conflict.detected", "conversation.message", "pipeline.started",
+      "pipeline.completed",   "pipeline.failed",        "system.started",       "system.stopping"};
 };

@@ -76,6 +76,8 @@ json LeafSchema(Leaf leaf) {
       return {{"type", "string"}, {"format", "date-time"}};
     case Leaf::kDay:
       return {{"type", "string"}, {"format", "date"}};
+    case Leaf::kUuid:
+      return {{"type", "string"}, {"format", "uuid"}};
     case Leaf::kAny:
       break;
   }

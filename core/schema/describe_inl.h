@@ -24,7 +24,7 @@ template <class T>
 template <class T>
 inline constexpr char kTypeTag = 0;
 
-enum class Leaf : std::uint8_t { kBool, kInt, kDouble, kText, kMoment, kDay, kAny };
+enum class Leaf : std::uint8_t { kBool, kInt, kDouble, kText, kMoment, kDay, kUuid, kAny };
 
 [[nodiscard]] nlohmann::json LeafSchema(Leaf leaf);
 [[nodiscard]] nlohmann::json NamesSchema(std::span<const std::string_view> names);
@@ -106,6 +106,8 @@ nlohmann::json Describe(nlohmann::json& components) {
     return detail::LeafSchema(Leaf::kMoment);
   } else if constexpr (std::is_same_v<T, Date>) {
     return detail::LeafSchema(Leaf::kDay);
+  } else if constexpr (std::is_same_v<T, Uuid>) {
+    return detail::LeafSchema(Leaf::kUuid);
   } else if constexpr (Enumeration<T>) {
     return detail::NamesSchema(Names<T>::kTexts);
   } else if constexpr (JsonText<T>) {

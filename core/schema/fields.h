@@ -21,7 +21,7 @@
 // (core/db/row.h, which reads columns in the order of the fields).
 //
 // A field may be: bool, std::int32_t, std::int64_t, double, std::string,
-// Timestamp, OffsetTimestamp, Date, an enum with Names<>, std::optional<field>,
+// Timestamp, OffsetTimestamp, Date, Uuid, an enum with Names<>, std::optional<field>,
 // std::vector<field>, a type with Fields, or Json<T>.
 #include <array>
 #include <concepts>

@@ -404,6 +404,20 @@ void ReadDate(const Source& source, const Where& at, Errors& errors, Date& out) 
   }
 }
 
+void ReadUuid(const Source& source, const Where& at, Errors& errors, Uuid& out) {
+  const auto text = TextOf(source);
+  if (!text) {
+    Report(at, source, {"uuid_type", "Input should be a valid UUID"}, errors);
+  } else if (const auto id = ParseUuid(*text)) {
+    out = *id;
+  } else {
+    Report(at, source,
+           {"uuid_parsing", "Input should be a valid UUID, 36 characters with hyphens",
+            R"({"error":"invalid format"})"},
+           errors);
+  }
+}
+
 void ReadAnyJson(const Source& source, const Where& at, Errors& errors, std::string& out) {
   if (source.text != nullptr) {
     out = Quoted(*source.text);

@@ -11,7 +11,7 @@
 // float_parsing, bool_type, bool_parsing, list_type, model_attributes_type,
 // greater_than_equal, less_than_equal, finite_number, too_short, too_long, value_error, enum,
 // literal_error, date_type, date_from_datetime_parsing, datetime_type,
-// datetime_from_date_parsing, json_invalid.
+// datetime_from_date_parsing, uuid_type, uuid_parsing, json_invalid.
 //
 // In a form (origin "body" of ReadPairs) an empty text counts as absent.
 #include <cstdint>

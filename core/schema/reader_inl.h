@@ -5,6 +5,7 @@
 #include <span>
 
 #include "core/base/timestamp.h"
+#include "core/base/uuid.h"
 #include "core/schema/reader.h"
 #include "core/schema/writer.h"
 
@@ -39,6 +40,7 @@ void ReadDouble(const Source& source, const Rule& rule, const Where& at, Errors&
 void ReadString(const Source& source, const Rule& rule, const Where& at, Errors& errors, std::string& out);
 [[nodiscard]] std::optional<std::int64_t> ReadMoment(const Source& source, const Where& at, Errors& errors);
 void ReadDate(const Source& source, const Where& at, Errors& errors, Date& out);
+void ReadUuid(const Source& source, const Where& at, Errors& errors, Uuid& out);
 void ReadAnyJson(const Source& source, const Where& at, Errors& errors, std::string& out);
 [[nodiscard]] std::optional<std::size_t> ReadName(const Source& source,
                                                   std::span<const std::string_view> names, const Where& at,
@@ -169,6 +171,8 @@ void ReadValue(const Source& source, const Rule& rule, const Where& at, Errors& 
     if (const auto micros = ReadMoment(source, at, errors)) out = T{*micros};
   } else if constexpr (std::is_same_v<T, Date>) {
     ReadDate(source, at, errors, out);
+  } else if constexpr (std::is_same_v<T, Uuid>) {
+    ReadUuid(source, at, errors, out);
   } else if constexpr (Enumeration<T>) {
     if (const auto value = ReadName(source, Names<T>::kTexts, at, errors)) out = static_cast<T>(*value);
   } else if constexpr (JsonText<T>) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/base/timestamp.h"
+#include "core/base/uuid.h"
 #include "core/schema/fields.h"
 
 namespace gathering::schema {
@@ -49,7 +50,8 @@ void WriteJson(const T& value, std::string& out) {
     WriteNumber(static_cast<std::int64_t>(value), out);
   } else if constexpr (std::is_floating_point_v<T>) {
     WriteNumber(static_cast<double>(value), out);
-  } else if constexpr (std::is_same_v<T, Timestamp> || std::is_same_v<T, OffsetTimestamp>) {
+  } else if constexpr (std::is_same_v<T, Timestamp> || std::is_same_v<T, OffsetTimestamp> ||
+                       std::is_same_v<T, Uuid>) {
     out.push_back('"');
     out.append(gathering::ToText(value));
     out.push_back('"');

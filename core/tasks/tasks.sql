@@ -1,7 +1,7 @@
 -- name: task_add
 WITH counted AS (
     UPDATE circles SET next_task_number = next_task_number + 1, tasks_pending = tasks_pending + 1 WHERE id = $1
-    RETURNING next_task_number - 1 AS number
+    RETURNING name, next_task_number - 1 AS number
 ), added AS (
     INSERT INTO tasks (circle_id, number, title, description, priority, required_competencies,
                        assigned_agent_id, created_by)
@@ -9,6 +9,11 @@ WITH counted AS (
     RETURNING id, number
 ), noted AS (
     INSERT INTO task_history (task_id, to_status, changed_by) SELECT id, 'pending', $7 FROM added
+), told AS (
+    INSERT INTO events (type, circle_id, data)
+    SELECT 'task.created', $1,
+           jsonb_build_object('circle', counted.name, 'task_id', added.number, 'title', $2, 'priority', $4)
+    FROM added, counted
 )
 SELECT number FROM added;
 
@@ -17,13 +22,18 @@ SELECT number FROM added;
 WITH counted AS (
     UPDATE circles SET next_task_number = next_task_number + 1, tasks_pending = tasks_pending + 1
     WHERE name = $1 AND deleted_at IS NULL AND status = 'running'
-    RETURNING id, next_task_number - 1 AS number
+    RETURNING id, name, next_task_number - 1 AS number
 ), added AS (
     INSERT INTO tasks (circle_id, number, title, description, priority, created_by)
     SELECT id, number, $2, $3, $4, $5 FROM counted
     RETURNING id, number, created_at
 ), noted AS (
     INSERT INTO task_history (task_id, to_status, changed_by) SELECT id, 'pending', $5 FROM added
+), told AS (
+    INSERT INTO events (type, circle_id, data)
+    SELECT 'task.created', counted.id,
+           jsonb_build_object('circle', counted.name, 'task_id', added.number, 'title', $2, 'priority', $4)
+    FROM added, counted
 )
 SELECT number, created_at FROM added;
 
@@ -32,7 +42,7 @@ SELECT number, created_at FROM added;
 -- weighs equally on all who could take it, so it orders the tasks and not the members.  No task is looked at
 -- when the circle has its fill (hence LATERAL with a limit, which is not taken apart).
 WITH slot AS (
-    SELECT c.id, c.auto_route FROM circles c
+    SELECT c.id, c.name, c.auto_route FROM circles c
     WHERE c.id = $1 AND c.status = 'running'
       AND (SELECT count(*) FROM tasks WHERE circle_id = c.id AND status IN ('assigned', 'in_progress'))
           < c.max_concurrent_tasks
@@ -66,10 +76,15 @@ WITH slot AS (
     UPDATE tasks t
     SET status = 'assigned', assigned_agent_id = best.agent_id, assigned_at = now(), updated_at = now()
     FROM best WHERE t.id = best.id AND t.status = 'pending'
-    RETURNING t.id, t.assigned_agent_id
+    RETURNING t.id, t.number, t.title, t.assigned_agent_id
 ), counted AS (
     UPDATE circles SET tasks_pending = tasks_pending - 1, tasks_active = tasks_active + 1
     WHERE id = $1 AND EXISTS (SELECT FROM assigned)
+), told AS (
+    INSERT INTO events (type, circle_id, source_agent_id, data)
+    SELECT task_event('assigned'), $1, a.assigned_agent_id,
+           jsonb_build_object('circle', slot.name, 'task_id', a.number, 'title', a.title)
+    FROM assigned a, slot
 )
 INSERT INTO task_history (task_id, from_status, to_status, agent_id, changed_by)
 SELECT id, 'pending', 'assigned', assigned_agent_id, $2 FROM assigned
@@ -83,10 +98,16 @@ WITH freed AS (
 ), released AS (
     UPDATE tasks t SET status = 'pending', assigned_agent_id = NULL, assigned_at = NULL, updated_at = now()
     FROM freed WHERE t.id = freed.id AND t.status = freed.status
-    RETURNING t.id, freed.status
+    RETURNING t.id, t.number, t.title, freed.status
 ), counted AS (
     UPDATE circles c SET tasks_pending = c.tasks_pending + r.count, tasks_active = c.tasks_active - r.count
     FROM (SELECT count(*) FROM released WHERE status <> 'pending') r WHERE c.id = $1
+    RETURNING c.name
+), told AS (
+    INSERT INTO events (type, circle_id, source_agent_id, data)
+    SELECT task_event('pending'), $1, $2,
+           jsonb_build_object('circle', counted.name, 'task_id', r.number, 'title', r.title)
+    FROM released r, counted WHERE r.status <> 'pending' ORDER BY r.number
 )
 INSERT INTO task_history (task_id, from_status, to_status, agent_id, changed_by, comment)
 SELECT id, status, 'pending', $2, $3, 'the member left the circle' FROM released WHERE status <> 'pending';
@@ -139,7 +160,7 @@ WITH moved AS (
         completed_at = CASE WHEN $3 IN ('completed', 'failed') THEN now() END,
         updated_at = now()
     WHERE id = $1 AND status = $2::text
-    RETURNING id, circle_id
+    RETURNING id, circle_id, number, title
 ), counted AS (
     UPDATE circles c
     SET tasks_pending = c.tasks_pending + ($3 = 'pending')::int - ($2 = 'pending')::int,
@@ -148,6 +169,13 @@ WITH moved AS (
         tasks_completed = c.tasks_completed + ($3 = 'completed')::int,
         tasks_failed = c.tasks_failed + ($3 = 'failed')::int
     FROM moved WHERE c.id = moved.circle_id
+    RETURNING c.name
+), told AS (
+    INSERT INTO events (type, circle_id, source_agent_id, data)
+    SELECT task_event($3), moved.circle_id, $6,
+           jsonb_build_object('circle', counted.name, 'task_id', moved.number, 'title', moved.title,
+                              'from_status', $2::text)
+    FROM moved, counted
 )
 INSERT INTO task_history (task_id, from_status, to_status, agent_id, changed_by, comment)
 SELECT id, $2, $3, $6, $7, $8 FROM moved
@@ -177,15 +205,25 @@ INSERT INTO task_files (task_id, path) SELECT $1, path FROM unnest($2::text[]) A
 ON CONFLICT DO NOTHING;
 
 -- name: task_conflicts_note
-INSERT INTO conflicts (circle_id, first_task_id, second_task_id, path)
-SELECT o.circle_id, least(o.id, mine.task_id), greatest(o.id, mine.task_id), mine.path
-FROM task_files mine
-JOIN tasks t ON t.id = mine.task_id
-JOIN tasks o ON o.circle_id = t.circle_id AND o.id <> t.id
-             AND o.status IN ('assigned', 'in_progress', 'in_review')
-JOIN task_files theirs ON theirs.task_id = o.id AND theirs.path = mine.path
-WHERE mine.task_id = $1
-ON CONFLICT (first_task_id, second_task_id, path) WHERE resolved_at IS NULL DO NOTHING;
+WITH found AS (
+    INSERT INTO conflicts (circle_id, first_task_id, second_task_id, path)
+    SELECT o.circle_id, least(o.id, mine.task_id), greatest(o.id, mine.task_id), mine.path
+    FROM task_files mine
+    JOIN tasks t ON t.id = mine.task_id
+    JOIN tasks o ON o.circle_id = t.circle_id AND o.id <> t.id
+                 AND o.status IN ('assigned', 'in_progress', 'in_review')
+    JOIN task_files theirs ON theirs.task_id = o.id AND theirs.path = mine.path
+    WHERE mine.task_id = $1
+    ON CONFLICT (first_task_id, second_task_id, path) WHERE resolved_at IS NULL DO NOTHING
+    RETURNING circle_id, first_task_id, second_task_id, path
+)
+INSERT INTO events (type, circle_id, data)
+SELECT 'task.conflict.detected', found.circle_id,
+       jsonb_build_object('circle', c.name, 'path', found.path, 'task_ids', jsonb_build_array(a.number, b.number))
+FROM found
+JOIN circles c ON c.id = found.circle_id
+JOIN tasks a ON a.id = found.first_task_id
+JOIN tasks b ON b.id = found.second_task_id;
 
 -- name: task_conflicts_end
 UPDATE conflicts SET resolved_at = now()

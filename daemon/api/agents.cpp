@@ -122,7 +122,7 @@ constexpr Route kRoutes[] = {
      Handle<&Create>, "Create an agent, of its own or after a persona."},
     {"agents.get", Method::kGet, "/agents/{agent_id}", Authority::kUser, Tier::kRead, Statements{1},
      Handle<&Get>, "One agent with its persona, configuration and session."},
-    {"agents.change", Method::kPatch, "/agents/{agent_id}", Authority::kUser, Tier::kWrite, Statements{6},
+    {"agents.change", Method::kPatch, "/agents/{agent_id}", Authority::kUser, Tier::kWrite, Statements{7},
      Handle<&Change>, "Replace an agent's persona, its configuration, or both."},
     {"agents.delete", Method::kDelete, "/agents/{agent_id}", Authority::kUser, Tier::kWrite, kVaries,
      Handle<&Delete>, "Delete an agent; it leaves its circles."},

@@ -1,0 +1,205 @@
+#include "core/events/log_reader.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/db/queries.h"
+#include "core/events/log.h"
+
+namespace gathering::events {
+namespace {
+
+constexpr std::chrono::milliseconds kRetryMin{100};
+constexpr std::chrono::milliseconds kRetryMax{2'000};
+
+constexpr std::string_view kSettings =
+    "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = '10s'; SET enable_seqscan = off; "
+    "SET jit = off; LISTEN gathering_events";
+constexpr std::string_view kAnnounce = "NOTIFY gathering_events";
+
+struct ViewRow {
+  std::int64_t oldest_running = 0;
+  std::int64_t newest = 0;
+  std::optional<std::int64_t> id_after;
+  std::optional<std::int64_t> sequence;  // none: no event
+
+  static constexpr std::size_t kColumns = 3;
+  static void Fields(auto& self, auto& visit) {
+    visit("oldest_running", self.oldest_running);
+    visit("newest", self.newest);
+    visit("id_after", self.id_after);
+    visit("sequence", self.sequence);
+  }
+};
+
+}  // namespace
+
+LogReader::LogReader(LogReaderOptions options, std::function<void(EventPointer)> deliver)
+    : options_(std::move(options)),
+      deliver_(std::move(deliver)),
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!wake_.valid()) throw Error{Code::kUnavailable, "no descriptor is left for the events' reader"};
+}
+
+LogReader::~LogReader() {
+  Stop();
+}
+
+void LogReader::Start() {
+  thread_ = std::jthread{[this](const std::stop_token& stop) { Run(stop); }};
+}
+
+void LogReader::Stop() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  {
+    std::scoped_lock lock{mutex_};
+    if (session_) session_->Interrupt();
+  }
+  Wake();
+  thread_.join();
+}
+
+void LogReader::Wake() {
+  if (woken_.exchange(true, std::memory_order_acq_rel)) return;
+  const std::uint64_t one = 1;
+  (void)!write(wake_.get(), &one, sizeof one);  // fails only when it is readable already
+}
+
+LogReaderStats LogReader::Stats() const {
+  std::scoped_lock lock{mutex_};
+  return stats_;
+}
+
+void LogReader::Run(const std::stop_token& stop) {
+  pthread_setname_np(pthread_self(), "event-log");
+  std::chrono::milliseconds pause = kRetryMin;
+  while (!stop.stop_requested()) {
+    try {
+      Connect(stop);
+      pause = kRetryMin;
+      Follow(stop);
+    } catch (const Error& error) {
+      Disconnect();
+      if (stop.stop_requested()) return;
+      log::Warn("the log of events cannot be read; trying again",
+                {{"cause", error.cause.empty() ? error.message : error.cause}});
+      Rest(stop, pause);
+      pause = std::min(2 * pause, kRetryMax);
+    }
+  }
+}
+
+void LogReader::Connect(const std::stop_token& stop) {
+  auto made = std::make_unique<db::Session>(
+      db::SessionOptions{.url = options_.url, .application_name = options_.application_name});
+  {
+    std::scoped_lock lock{mutex_};
+    if (stop.stop_requested()) return;
+    session_ = std::move(made);
+    ++stats_.connects;
+  }
+  session_->Execute(kSettings);
+  const auto drawn = session_->Query(sql::kEventsDrawn).As<std::int64_t>(0);
+  if (position_ && *position_ > drawn) {
+    log::Warn("the log of events begins anew: another database, or an older copy",
+              {{"position", *position_}, {"drawn", drawn}});
+    position_.reset();
+    horizon_ = {};
+  }
+  std::scoped_lock lock{mutex_};
+  stats_.connected = true;
+}
+
+void LogReader::Disconnect() {
+  std::scoped_lock lock{mutex_};
+  session_.reset();
+  stats_.connected = false;
+  ++stats_.failures;
+}
+
+void LogReader::Follow(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    const bool soon = Poll();
+    Rest(stop, options_.poll_min);
+    const std::size_t notified = session_->TakeNotifications();
+    if (!soon && notified == 0) session_->Pause(options_.poll_max, wake_.get());
+    HearWakes();
+    std::scoped_lock lock{mutex_};
+    stats_.notified += notified;
+  }
+}
+
+// In this order: whoever wakes us in between is heard, at worst twice.
+void LogReader::HearWakes() {
+  std::uint64_t drained = 0;
+  (void)!read(wake_.get(), &drained, sizeof drained);  // fails when there is nothing
+  if (woken_.exchange(false, std::memory_order_acq_rel)) to_announce_ = true;
+}
+
+bool LogReader::Poll() {
+  for (;;) {
+    const Page page = Read();
+    horizon_.Note(page.view);
+    const std::optional<std::int64_t> settled = horizon_.settled();
+    if (settled && !position_) position_ = *settled;
+    if (settled) Deliver(page, *settled);
+    const bool settling = !settled || page.view.newest > *settled;
+    {
+      std::scoped_lock lock{mutex_};
+      ++stats_.polls;
+      stats_.newest = page.view.newest;
+      stats_.position = position_;
+    }
+    // What was news just now is mostly complete a moment later.
+    if (!page.view.id_after && (settling || !page.full)) return settling;
+  }
+}
+
+LogReader::Page LogReader::Read() {
+  const std::int64_t after = position_.value_or(std::numeric_limits<std::int64_t>::max());
+  const db::Rows rows =
+      session_->Query(sql::kEventsFollow, db::ToParams(after, options_.read_max, horizon_.marked()));
+  const auto view = rows.As<ViewRow>(0);
+  Page page{.view = {view.oldest_running, view.newest, view.id_after}, .records = {}};
+  if (!view.sequence) return page;
+  for (std::size_t i = 0; i < rows.size(); ++i) page.records.push_back(rows.As<Record>(i, ViewRow::kColumns));
+  page.full = static_cast<std::int64_t>(page.records.size()) == options_.read_max;
+  return page;
+}
+
+// What is visible may not be on disk yet: our writers commit first and wait then.
+void LogReader::Deliver(const Page& page, std::int64_t settled) {
+  const auto end = std::ranges::upper_bound(page.records, settled, {}, &Record::sequence);
+  if (end == page.records.begin()) return;
+  session_->Query(sql::kCommitBarrier);
+  std::uint64_t delivered = 0;
+  std::uint64_t unknown = 0;
+  for (auto record = page.records.begin(); record != end; ++record) {
+    auto event = ToEvent(*record);
+    ++(event ? delivered : unknown);
+    if (event) deliver_(std::make_shared<const Event>(*std::move(event)));
+    position_ = record->sequence;
+  }
+  if (to_announce_) session_->Execute(kAnnounce);
+  const bool announced = std::exchange(to_announce_, false);
+  std::scoped_lock lock{mutex_};
+  stats_.events += delivered;
+  stats_.unknown += unknown;
+  stats_.announced += announced ? 1 : 0;
+}
+
+void LogReader::Rest(const std::stop_token& stop, std::chrono::milliseconds duration) {
+  std::unique_lock lock{mutex_};
+  rest_.wait_for(lock, stop, duration, [] { return false; });
+}
+
+}  // namespace gathering::events

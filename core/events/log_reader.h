@@ -1,0 +1,105 @@
+#pragma once
+// Follows the log: a thread with a connection of its own hands over every event that is committed, on this
+// instance or another, once, in the log's order, and not before it is on disk.
+//
+// It looks when it is told that something was committed here (Wake), when another instance says so, and at
+// least every `poll_max`; but not more often than every `poll_min`, so that what happens together is read
+// together.  What it found after a Wake it announces to the others: one notification for many commits,
+// instead of one in each of them, which would queue up at the server's lock for that.
+//
+// Begins with what comes after Start.  Lost connections are made again and nothing is left out.  Safe from
+// any thread.
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/base/fd.h"
+#include "core/db/session.h"
+#include "core/events/event.h"
+#include "core/events/horizon.h"
+#include "core/events/log.h"
+
+namespace gathering::events {
+
+struct LogReaderOptions {
+  std::string url = {};
+  std::string application_name = "gathering events";
+  std::chrono::milliseconds poll_min{10};
+  std::chrono::milliseconds poll_max{1'000};
+  std::int64_t read_max = 500;  // events at a time
+};
+
+struct LogReaderStats {
+  bool connected = false;
+  std::optional<std::int64_t> position;  // of what was handed over last; none: it has not begun
+  std::int64_t newest = 0;               // the highest number seen
+  std::uint64_t events = 0;
+  std::uint64_t unknown = 0;  // of types this version does not know
+  std::uint64_t polls = 0;
+  std::uint64_t notified = 0;   // by others
+  std::uint64_t announced = 0;  // to others
+  std::uint64_t connects = 0;
+  std::uint64_t failures = 0;
+};
+
+class LogReader {
+ public:
+  // `deliver` is called on the reader's thread.  It may wait, which holds up what follows; it must not throw.
+  LogReader(LogReaderOptions options, std::function<void(EventPointer)> deliver);
+  ~LogReader();  // stops
+  LogReader(const LogReader&) = delete;
+  LogReader& operator=(const LogReader&) = delete;
+
+  void Start();
+  void Stop();  // idempotent
+
+  // Something was committed here.
+  void Wake();
+
+  [[nodiscard]] LogReaderStats Stats() const;
+
+ private:
+  // A statement's answer: what its snapshot saw, and events.
+  struct Page {
+    LogView view;
+    std::vector<Record> records;
+    bool full = false;  // there may be more
+  };
+
+  void Run(const std::stop_token& stop);
+  void Connect(const std::stop_token& stop);
+  void Disconnect();
+  void Follow(const std::stop_token& stop);
+  [[nodiscard]] bool Poll();  // whether to come back soon
+  [[nodiscard]] Page Read();
+  void Deliver(const Page& page, std::int64_t settled);
+  void HearWakes();
+  void Rest(const std::stop_token& stop, std::chrono::milliseconds duration);
+
+  const LogReaderOptions options_;
+  const std::function<void(EventPointer)> deliver_;
+  const Fd wake_;  // an eventfd
+  std::atomic<bool> woken_ = false;
+
+  // The thread's own.
+  Horizon horizon_;
+  std::optional<std::int64_t> position_;
+  bool to_announce_ = false;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable_any rest_;
+  std::unique_ptr<db::Session> session_;  // changed by the thread under the lock, used by it without
+  LogReaderStats stats_;
+  std::jthread thread_;
+};
+
+}  // namespace gathering::events
