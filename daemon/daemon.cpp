@@ -13,6 +13,7 @@
 #include "daemon/http/server.h"
 #include "daemon/lifecycle.h"
 #include "daemon/limits/limiter.h"
+#include "daemon/streams/feed.h"
 
 namespace gathering {
 namespace {
@@ -27,14 +28,15 @@ class Daemon::Parts {
   Parts(const Config& config, const Clock& clock)
       : config_(config),
         lifecycle_(clock),
-        database_(config.database, clock),
+        feed_(config, clock),
+        database_(config.database, clock, [this] { feed_.Wake(); }),
         file_workers_({.name = "file", .threads = kFileThreads, .queue_max = kFileQueueMax}),
         authority_(config.auth, clock),
         health_(clock, {.data_dir = config.data_dir}),
         limiter_(config.rate_limits, config.auth.secret_key, file_workers_, clock),
         rate_limits_(limiter_, authority_, clock),
-        services_{config_,  clock,        database_,  file_workers_, authority_,
-                  limiter_, rate_limits_, lifecycle_, api_,          health_},
+        services_{config_,      clock,      database_, file_workers_, authority_, limiter_,
+                  rate_limits_, lifecycle_, api_,      health_,       feed_},
         api_(http::RouteTables(), services_),
         server_(config.http, clock,
                 {.handler = [this](const auto& request, const auto& context,
@@ -47,10 +49,12 @@ class Daemon::Parts {
                      [this](loop::Loop& loop) {
                        database_.Attach(loop);
                        limiter_.Attach(loop);
+                       feed_.Attach(loop);
                      }}) {}
 
   const Config& config_;
   http::Lifecycle lifecycle_;
+  streams::Feed feed_;
   Database database_;
   WorkerPool file_workers_;
   auth::Authority authority_;
@@ -68,6 +72,7 @@ Daemon::~Daemon() = default;
 
 void Daemon::Start() {
   parts_->database_.pool().Write([&](db::Tx& tx) { auth::EnsureAdmin(tx, parts_->config_.auth); });
+  parts_->feed_.Start();
   parts_->server_.Start();
 }
 

@@ -4,8 +4,10 @@ set(GATHERING_DAEMON_SOURCES
   daemon/api/circles.cpp
   daemon/api/dashboard.cpp
   daemon/api/docs.cpp
+  daemon/api/events.cpp
   daemon/api/health.cpp
   daemon/api/health_database.cpp
+  daemon/api/health_events.cpp
   daemon/api/health_limits.cpp
   daemon/api/models.cpp
   daemon/api/personas.cpp
@@ -44,4 +46,7 @@ set(GATHERING_DAEMON_SOURCES
   daemon/loop/timers.cpp
   daemon/openapi/docs_page.cpp
   daemon/openapi/openapi.cpp
+  daemon/streams/feed.cpp
+  daemon/streams/hub.cpp
+  daemon/streams/sse.cpp
 )

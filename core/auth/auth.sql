@@ -57,11 +57,17 @@ WHERE u.public_id = $1 AND u.is_active AND u.tokens_valid_from <= $3
   AND NOT EXISTS (SELECT 1 FROM token_revocations r WHERE r.token_sha256 = decode($2, 'hex'));
 
 -- name: token_revoke
-INSERT INTO token_revocations (token_sha256, user_id, reason, expires_at)
-SELECT decode($1, 'hex'), u.id, $3, $4
-FROM users u
-WHERE u.public_id = $2
-ON CONFLICT (token_sha256) DO NOTHING;
+-- Told to every instance, for the streams that were opened with it.
+WITH revoked AS (
+    INSERT INTO token_revocations (token_sha256, user_id, reason, expires_at)
+    SELECT decode($1, 'hex'), u.id, $3, $4
+    FROM users u
+    WHERE u.public_id = $2
+    ON CONFLICT (token_sha256) DO NOTHING
+    RETURNING token_sha256
+)
+INSERT INTO events (type, data)
+SELECT 'token.revoked', jsonb_build_object('sha256', encode(token_sha256, 'hex')) FROM revoked;
 
 -- name: token_purge
 -- A day more than needed, for clocks that disagree.

@@ -110,6 +110,17 @@ struct RateLimitsConfig {
   std::uint32_t login_failures_max = 5;         // of an account, whatever the address; then it backs off
 };
 
+struct EventsConfig {
+  std::chrono::seconds retention{7 * 86'400};  // of the log
+  std::chrono::milliseconds poll_max{1'000};   // the log is looked at this often even if nobody announces
+};
+
+struct StreamsConfig {
+  std::chrono::milliseconds heartbeat{15'000};
+  std::uint32_t buffer_bytes_max = 262'144;  // unsent of one stream; then it is closed
+  std::uint32_t catch_up_max = 1'000;        // events a client who comes back gets at once
+};
+
 struct Config {
   std::string
       data_dir;  // empty: $STATE_DIRECTORY, /var/lib/gathering for root, else $XDG_STATE_HOME/gathering
@@ -117,6 +128,8 @@ struct Config {
   DatabaseConfig database;
   AuthConfig auth;
   RateLimitsConfig rate_limits;
+  EventsConfig events;
+  StreamsConfig streams;
   LogConfig log;
 };
 

@@ -48,6 +48,14 @@ constexpr auto& Limits(Config& c) {
   return c.rate_limits.*member;
 }
 template <auto member>
+constexpr auto& Events(Config& c) {
+  return c.events.*member;
+}
+template <auto member>
+constexpr auto& Streams(Config& c) {
+  return c.streams.*member;
+}
+template <auto member>
 constexpr auto& Log(Config& c) {
   return c.log.*member;
 }
@@ -342,6 +350,23 @@ constexpr Key kKeys[] = {
      .sentence = "Wrong passwords for an account before it must wait, from anywhere: a second, doubling to a "
                  "quarter of an hour.",
      .member = Number{&Limits<&RL::login_failures_max>, 1, 1'000}},
+
+    {.name = "events.retention",
+     .sentence = "How long events are kept in the log; whole days are dropped.",
+     .member = Seconds{&Events<&EventsConfig::retention>, 1h, 87'600h}},
+    {.name = "events.poll_max",
+     .sentence = "How often the log is looked at when no instance announces anything.",
+     .member = Milliseconds{&Events<&EventsConfig::poll_max>, 10ms, 1min}},
+
+    {.name = "streams.heartbeat",
+     .sentence = "How often an open stream sends a sign of life.",
+     .member = Milliseconds{&Streams<&StreamsConfig::heartbeat>, 100ms, 1h}},
+    {.name = "streams.buffer_bytes_max",
+     .sentence = "What a stream's client may leave untaken; beyond it the stream is closed.",
+     .member = Size{&Streams<&StreamsConfig::buffer_bytes_max>, 4 * kKiB, 1'024 * kMiB}},
+    {.name = "streams.catch_up_max",
+     .sentence = "Events a client gets at once who comes back to a stream; for more it comes again.",
+     .member = Number{&Streams<&StreamsConfig::catch_up_max>, 1, 100'000}},
 
     {.name = "log.level",
      .sentence = "The least important lines to write.",

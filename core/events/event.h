@@ -42,7 +42,13 @@ enum class EventType : std::uint8_t {
   kPipelineFailed,
   kSystemStarted,
   kSystemStopping,
+  kTokenRevoked,  // of the daemons among themselves, not for streams
 };
+
+// Whether users may hear of it.
+[[nodiscard]] constexpr bool IsPublic(EventType type) {
+  return type != EventType::kTokenRevoked;
+}
 
 struct Event {
   EventType type = EventType::kSystemStarted;
@@ -76,5 +82,6 @@ struct gathering::schema::Names<gathering::events::EventType> {
       "circle.member.added",  "circle.member.removed",  "task.created",         "task.assigned",
       "task.started",         "task.submitted",         "task.released",        "task.completed",
       "task.failed",          "task.conflict.detected", "conversation.message", "pipeline.started",
-      "pipeline.completed",   "pipeline.failed",        "system.started",       "system.stopping"};
+      "pipeline.completed",   "pipeline.failed",        "system.started",       "system.stopping",
+      "token.revoked"};
 };

@@ -55,6 +55,14 @@ std::vector<Record> List(db::Executor& db, const RecordFilter& filter) {
                         filter.limit);
 }
 
+std::vector<Record> Between(db::Executor& db, std::int64_t after, std::int64_t up_to, std::int64_t limit) {
+  return db.All<Record>(sql::kEventsBetween, after, up_to, limit);
+}
+
+std::optional<std::int64_t> Oldest(db::Executor& db) {
+  return db.One<std::optional<std::int64_t>>(sql::kEventsOldest);
+}
+
 std::optional<std::int64_t> Maintain(db::Executor& db, std::chrono::seconds keep) {
   return db.One<std::optional<std::int64_t>>(sql::kEventsMaintain, keep.count());
 }

@@ -55,6 +55,13 @@ struct RecordFilter {
 // The newest first.  May leave out events that commit while it reads: streams are for those who follow.
 [[nodiscard]] std::vector<Record> List(db::Executor& db, const RecordFilter& filter);
 
+// Those after one position and up to another, at most `limit`, in their order.
+[[nodiscard]] std::vector<Record> Between(db::Executor& db, std::int64_t after, std::int64_t up_to,
+                                          std::int64_t limit);
+
+// The lowest sequence number that is still kept; none: nothing is.
+[[nodiscard]] std::optional<std::int64_t> Oldest(db::Executor& db);
+
 // Prepares the log's next days and drops what is older than `keep`.  Returns how many days were dropped; none
 // when another instance is at it.
 std::optional<std::int64_t> Maintain(db::Executor& db, std::chrono::seconds keep);

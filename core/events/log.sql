@@ -10,16 +10,28 @@ FROM (SELECT coalesce(max(sequence), 0) AS sequence FROM events) AS newest
 LEFT JOIN LATERAL (SELECT * FROM events WHERE sequence > $1 ORDER BY sequence LIMIT $2) e ON true;
 
 -- name: events_list
--- The newest first, before a position.
+-- The newest first, before a position; without what the daemons tell each other.
 SELECT e.sequence, e.id AS event_id, e.type, e.data, e.source_agent_id, e.circle_id, e.project_id,
        e.time AS timestamp
 FROM events e
-WHERE ($1::bigint IS NULL OR e.sequence < $1)
+WHERE e.type <> 'token.revoked' AND ($1::bigint IS NULL OR e.sequence < $1)
   AND ($2::text[] IS NULL OR e.type LIKE ANY ($2))
   AND ($3::bigint IS NULL OR e.circle_id = $3)
   AND ($4::bigint IS NULL OR e.source_agent_id = $4)
 ORDER BY e.sequence DESC
 LIMIT $5;
+
+-- name: events_between
+-- In their order, for a stream that goes on where it was.
+SELECT e.sequence, e.id AS event_id, e.type, e.data, e.source_agent_id, e.circle_id, e.project_id,
+       e.time AS timestamp
+FROM events e
+WHERE e.sequence > $1 AND e.sequence <= $2 AND e.type <> 'token.revoked'
+ORDER BY e.sequence
+LIMIT $3;
+
+-- name: events_oldest
+SELECT min(sequence) AS oldest FROM events;
 
 -- name: events_maintain
 SELECT events_maintain(make_interval(secs => $1)) AS forgotten;

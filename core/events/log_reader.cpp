@@ -17,12 +17,13 @@
 namespace gathering::events {
 namespace {
 
+constexpr std::chrono::hours kKeepingEvery{1};
 constexpr std::chrono::milliseconds kRetryMin{100};
 constexpr std::chrono::milliseconds kRetryMax{2'000};
 
 constexpr std::string_view kSettings =
-    "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = '10s'; SET enable_seqscan = off; "
-    "SET jit = off; LISTEN gathering_events";
+    "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = '10s'; SET lock_timeout = '2s'; "
+    "SET enable_seqscan = off; SET jit = off; LISTEN gathering_events";
 constexpr std::string_view kAnnounce = "NOTIFY gathering_events";
 
 struct ViewRow {
@@ -42,8 +43,9 @@ struct ViewRow {
 
 }  // namespace
 
-LogReader::LogReader(LogReaderOptions options, std::function<void(EventPointer)> deliver)
+LogReader::LogReader(LogReaderOptions options, const Clock& clock, std::function<void(EventPointer)> deliver)
     : options_(std::move(options)),
+      clock_(clock),
       deliver_(std::move(deliver)),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!wake_.valid()) throw Error{Code::kUnavailable, "no descriptor is left for the events' reader"};
@@ -133,6 +135,7 @@ void LogReader::Follow(const std::stop_token& stop) {
     const std::size_t notified = session_->TakeNotifications();
     if (!soon && notified == 0) session_->Pause(options_.poll_max, wake_.get());
     HearWakes();
+    KeepDays();
     std::scoped_lock lock{mutex_};
     stats_.notified += notified;
   }
@@ -143,6 +146,16 @@ void LogReader::HearWakes() {
   std::uint64_t drained = 0;
   (void)!read(wake_.get(), &drained, sizeof drained);  // fails when there is nothing
   if (woken_.exchange(false, std::memory_order_acq_rel)) to_announce_ = true;
+}
+
+void LogReader::KeepDays() {
+  if (!options_.retention || clock_.Now() < next_keeping_) return;
+  next_keeping_ = clock_.Now() + kKeepingEvery;
+  try {
+    session_->Query(sql::kEventsMaintain, db::ToParams(options_.retention->count()));
+  } catch (const db::SqlError& error) {
+    log::Warn("the log's old days are not dropped; trying again in an hour", {{"cause", error.cause}});
+  }
 }
 
 bool LogReader::Poll() {

@@ -7,7 +7,8 @@
 // together.  What it found after a Wake it announces to the others: one notification for many commits,
 // instead of one in each of them, which would queue up at the server's lock for that.
 //
-// Begins with what comes after Start.  Lost connections are made again and nothing is left out.  Safe from
+// Begins with what comes after Start.  Once an hour it prepares the log's next days and drops the old ones.
+//  Lost connections are made again and nothing is left out.  Safe from
 // any thread.
 #include <atomic>
 #include <chrono>
@@ -22,6 +23,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/base/clock.h"
 #include "core/base/fd.h"
 #include "core/db/session.h"
 #include "core/events/event.h"
@@ -35,7 +37,8 @@ struct LogReaderOptions {
   std::string application_name = "gathering events";
   std::chrono::milliseconds poll_min{10};
   std::chrono::milliseconds poll_max{1'000};
-  std::int64_t read_max = 500;  // events at a time
+  std::int64_t read_max = 500;                         // events at a time
+  std::optional<std::chrono::seconds> retention = {};  // none: the reader does not keep the log's days
 };
 
 struct LogReaderStats {
@@ -54,7 +57,7 @@ struct LogReaderStats {
 class LogReader {
  public:
   // `deliver` is called on the reader's thread.  It may wait, which holds up what follows; it must not throw.
-  LogReader(LogReaderOptions options, std::function<void(EventPointer)> deliver);
+  LogReader(LogReaderOptions options, const Clock& clock, std::function<void(EventPointer)> deliver);
   ~LogReader();  // stops
   LogReader(const LogReader&) = delete;
   LogReader& operator=(const LogReader&) = delete;
@@ -83,9 +86,11 @@ class LogReader {
   [[nodiscard]] Page Read();
   void Deliver(const Page& page, std::int64_t settled);
   void HearWakes();
+  void KeepDays();
   void Rest(const std::stop_token& stop, std::chrono::milliseconds duration);
 
   const LogReaderOptions options_;
+  const Clock& clock_;
   const std::function<void(EventPointer)> deliver_;
   const Fd wake_;  // an eventfd
   std::atomic<bool> woken_ = false;
@@ -94,6 +99,7 @@ class LogReader {
   Horizon horizon_;
   std::optional<std::int64_t> position_;
   bool to_announce_ = false;
+  Clock::Steady next_keeping_{};
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable_any rest_;

@@ -2,6 +2,7 @@
 #include "core/config/config.h"
 #include "core/health/monitor.h"
 #include "daemon/api/health_database.h"
+#include "daemon/api/health_events.h"
 #include "daemon/api/health_limits.h"
 #include "daemon/api/table.h"
 #include "daemon/lifecycle.h"
@@ -105,6 +106,8 @@ constexpr Route kRoutes[] = {
      Handle<&Checks>, "The daemon, its database and its machine, judged."},
     {"health.database", Method::kGet, "/health/database", Authority::kAdmin, Tier::kHealth, kNoStatements,
      Handle<&ReportDatabase>, "Connections, pipelines, statements and what each route needs of them."},
+    {"health.events", Method::kGet, "/health/events", Authority::kAdmin, Tier::kHealth, kNoStatements,
+     Handle<&ReportEvents>, "How the log of events is read, published and streamed."},
     {"health.limits", Method::kGet, "/health/limits", Authority::kAdmin, Tier::kHealth, kNoStatements,
      Handle<&ReportLimits>, "What the rate limits decide, and how full their memory is."},
 };

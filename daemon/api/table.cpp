@@ -8,6 +8,7 @@ std::span<const std::span<const Route>> RouteTables() {
   static const std::span<const Route> kTables[] = {
       DocsRoutes(),   HealthRoutes(),   AuthRoutes(),  AgentRoutes(),   AgentDbRoutes(),
       CircleRoutes(), ProviderRoutes(), ModelRoutes(), PersonaRoutes(), DashboardRoutes(),
+      EventRoutes(),
   };
   return kTables;
 }

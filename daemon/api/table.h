@@ -13,6 +13,7 @@ std::span<const Route> AuthRoutes();
 std::span<const Route> CircleRoutes();
 std::span<const Route> DashboardRoutes();
 std::span<const Route> DocsRoutes();
+std::span<const Route> EventRoutes();
 std::span<const Route> HealthRoutes();
 std::span<const Route> ModelRoutes();
 std::span<const Route> PersonaRoutes();

@@ -37,7 +37,7 @@ struct Database::LoopLanes {
 
 thread_local Database::LoopLanes* Database::here_ = nullptr;
 
-Database::Database(const DatabaseConfig& config, const Clock& clock)
+Database::Database(const DatabaseConfig& config, const Clock& clock, std::function<void()> on_write)
     : config_(config),
       clock_(clock),
       pool_(config.pool, clock, &statistics_),
@@ -45,7 +45,8 @@ Database::Database(const DatabaseConfig& config, const Clock& clock)
       connector_(db::ToConnectionOptions(config.pool), clock),
       cancel_pool_(ForCancellations(config.pool), clock),
       canceller_({.name = "cancel", .threads = 1, .queue_max = kCancelQueueMax}),
-      cancel_([this](int backend, std::chrono::milliseconds at_least) { CancelOne(backend, at_least); }) {}
+      cancel_([this](int backend, std::chrono::milliseconds at_least) { CancelOne(backend, at_least); }),
+      on_write_(std::move(on_write)) {}
 
 Database::~Database() = default;
 
@@ -88,6 +89,7 @@ std::optional<db::Rows> Database::OnLane(const db::Query& query, const db::Param
   const bool rides = here_ != nullptr && query.pace == db::Pace::kQuick && loop::OnFiber() &&
                      config_.pipeline.connections > 0;
   if (!rides) return std::nullopt;
+  const Written written{query.effect == db::Effect::kWrite ? &on_write_ : nullptr};
   return here_->Next(query.effect).Execute(query, params, deadline);
 }
 

@@ -8,6 +8,8 @@
 // sleeps.  Either way the caller's deadline bounds it and every bound that is full answers
 // kUnavailable at once.
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -41,7 +43,8 @@ struct DatabaseStats {
 
 class Database {
  public:
-  Database(const DatabaseConfig& config, const Clock& clock);
+  // `on_write`, if given, is called after each write that was committed, on whatever thread.
+  Database(const DatabaseConfig& config, const Clock& clock, std::function<void()> on_write = {});
   ~Database();  // the loops have ended
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -56,6 +59,7 @@ class Database {
   // `work(db::Tx&)` in a transaction, as db::Pool::Run, while the calling fiber sleeps.
   template <class F>
   auto Transact(db::Mode mode, F&& work, Clock::Steady deadline) {
+    const Written written{mode == db::Mode::kWrite ? &on_write_ : nullptr};
     return loop::RunOn(workers_, deadline, [&] { return pool_.Run(mode, std::forward<F>(work), deadline); });
   }
 
@@ -66,6 +70,15 @@ class Database {
 
  private:
   struct LoopLanes;
+
+  // Tells of a write when it is over, unless it failed.
+  struct Written {
+    const std::function<void()>* tell;
+    int exceptions = std::uncaught_exceptions();
+    ~Written() {
+      if (tell != nullptr && *tell && std::uncaught_exceptions() == exceptions) (*tell)();
+    }
+  };
 
   [[nodiscard]] std::optional<db::Rows> OnLane(const db::Query& query, const db::Params& params,
                                                Clock::Steady deadline);
@@ -83,6 +96,7 @@ class Database {
   db::Pool cancel_pool_;
   WorkerPool canceller_;
   const CancelBackend cancel_;
+  const std::function<void()> on_write_;
   Guarded<std::vector<std::unique_ptr<LoopLanes>>> loops_;
 };
 

@@ -30,6 +30,16 @@ bool IsPage(const Response& response) {
                      [](const auto& header) { return header.first == "Content-Security-Policy"; });
 }
 
+// As the value of an Authorization header; empty if there is none.
+std::string TokenInQuery(const Request& request, const HttpLimits& limits) {
+  const auto pairs = DecodePairs(request.query, limits.query_pairs_max);
+  if (!pairs) return {};
+  for (const auto& [name, value] : *pairs) {
+    if (name == "token") return "Bearer " + value;
+  }
+  return {};
+}
+
 // Where a path with a slash at its end leads.  Relative, so that nothing a client sent as Host comes back.
 std::string WithoutSlash(const Request& request) {
   std::string location{request.path.substr(0, request.path.find_last_not_of('/') + 1)};
@@ -198,7 +208,12 @@ void Api::AnswerUnrouted(const Request& request, const Match& match, Response& r
 
 void Api::Authorise(const Request& request, Authority needed, Call& call) const {
   if (needed == Authority::kPublic) return;
-  auth::Principal principal = services_.authority.Authenticate(request.Find("Authorization"), call.db());
+  auto header = request.Find("Authorization");
+  if (!header && call.has_route() && call.route().endpoint.shape.streams) {
+    call.set_query_token(TokenInQuery(request, limits_));
+    if (!call.query_token().empty()) header = call.query_token();
+  }
+  auth::Principal principal = services_.authority.Authenticate(header, call.db());
   const bool is_admin = principal.role == auth::Role::kAdmin;
   call.set_principal(std::move(principal));
   if (needed == Authority::kAdmin && !is_admin) throw Error{Code::kForbidden, "Admin access required"};

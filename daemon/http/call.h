@@ -24,6 +24,9 @@ class Authority;
 namespace health {
 class Monitor;
 }
+namespace streams {
+class Feed;
+}
 }  // namespace gathering
 
 namespace gathering::http {
@@ -45,6 +48,7 @@ struct Services {
   const Lifecycle& lifecycle;
   const Api& api;  // the routes themselves, for /openapi.json
   health::Monitor& health;
+  streams::Feed& feed;
 };
 
 class Call final : private db::Executor {
@@ -72,6 +76,11 @@ class Call final : private db::Executor {
   // Set before anything a route says is looked at.
   [[nodiscard]] const Route& route() const { return *route_; }
   void set_route(const Route& route) { route_ = &route; }
+  [[nodiscard]] bool has_route() const { return route_ != nullptr; }
+
+  // Of a stream whose token came in the query: as an Authorization header would have it; otherwise empty.
+  [[nodiscard]] const std::string& query_token() const { return query_token_; }
+  void set_query_token(std::string token) { query_token_ = std::move(token); }
 
   // Set for routes with Authority kUser or kAdmin.
   [[nodiscard]] const auth::Principal& principal() const { return *principal_; }
@@ -134,6 +143,7 @@ class Call final : private db::Executor {
   Clock::Steady deadline_;
   Standing& standing_;
   const Route* route_ = nullptr;
+  std::string query_token_;
   std::string_view request_id_;
   std::uint32_t statements_ = 0;
   db::Tx* joined_ = nullptr;

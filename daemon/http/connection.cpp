@@ -1,5 +1,7 @@
 #include "daemon/http/connection.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -120,6 +122,7 @@ void Connection::Close() {
     }
     front.connections_open.fetch_sub(1);
   }
+  if (stream_) stream_->OnClosed();
   lane_.Forget(*this);
   front.on_closed();
 }
@@ -130,6 +133,11 @@ void Connection::Abandon() {
 }
 
 void Connection::Drain() {
+  if (state_ == State::kStreaming) {
+    stream_->OnDrain();
+    Advance();
+    return;
+  }
   if (state_ != State::kReading) return;
   readable_ = true;  // perhaps a request came that we have not heard of
   Advance();
@@ -171,6 +179,9 @@ void Connection::Advance() {
           break;
         case State::kWriting:
           next = Write();
+          break;
+        case State::kStreaming:
+          next = ServeStream();
           break;
         case State::kLingering:
           next = Linger();
@@ -390,6 +401,7 @@ void Connection::Compose(Exchange& exchange, Response& response) {
   exchange.head = &out_;
   lane_.engine_.Answer(exchange);
   keep_alive_ = exchange.keep_alive;
+  if (!exchange.bodyless) stream_ = std::move(response.stream);
   if (response.body.size() <= kCopiedBodyBytes) {
     out_.append(response.body);
   } else {
@@ -469,6 +481,7 @@ Connection::Next Connection::Write() {
 }
 
 void Connection::AnswerWritten() {
+  if (stream_) return BeginStream();
   Shrink(out_);
   if (!out_body_.empty()) std::string{}.swap(out_body_);
   out_sent_ = 0;
@@ -492,6 +505,88 @@ void Connection::AnswerWritten() {
   phase_since_ = lane_.loop().now();
   state_ = State::kReading;
 }
+
+// --- Connection: streams -------------------------------------------------------------------------------
+
+void Connection::BeginStream() {
+  std::string{}.swap(out_);
+  out_sent_ = 0;
+  write_blocked_ = false;
+  ++served_;
+  ClearDeadline();
+  const auto timeout = static_cast<unsigned>(kStreamPeerTimeout.count());
+  // Fails for a Unix-domain socket, whose peer cannot go without being noticed.
+  (void)::setsockopt(descriptor_, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+  state_ = State::kStreaming;
+  stream_->OnOpen(*this);
+  const std::string early = in_.substr(in_start_);
+  std::string{}.swap(in_);
+  in_start_ = 0;
+  if (!early.empty() && !finishing_) stream_->OnInput(early);
+  if (lane_.front_.draining.load(std::memory_order_relaxed) && !finishing_) stream_->OnDrain();
+}
+
+Connection::Next Connection::ServeStream() {
+  std::uint32_t reads = kReadsPerTurn;
+  for (;;) {
+    if (!SendStream()) return Next::kWait;
+    if (finishing_) break;
+    if (!readable_ || unsent() > kStreamHoldBytes) return Next::kWait;
+    if (reads-- == 0) {
+      lane_.loop().Again(*this);
+      return Next::kWait;
+    }
+    const ssize_t count = ::recv(descriptor_, lane_.scratch_.get(), kReadBytes, 0);
+    if (count > 0) {
+      const auto size = static_cast<std::size_t>(count);
+      if (size < kReadBytes) readable_ = peer_finished_;
+      stream_->OnInput({lane_.scratch_.get(), size});
+    } else if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      readable_ = false;
+    } else if (count == 0 || errno != EINTR) {
+      Close();
+      return Next::kWait;
+    }
+  }
+  if (unsent() > 0) return Next::kWait;
+  linger_ = true;
+  state_ = State::kLingering;
+  return Next::kGoOn;
+}
+
+// False when the connection is closed.
+bool Connection::SendStream() {
+  const std::size_t before = out_sent_;
+  while (out_sent_ < out_.size()) {
+    const ssize_t sent = ::send(descriptor_, out_.data() + out_sent_, out_.size() - out_sent_, MSG_NOSIGNAL);
+    if (sent > 0) {
+      out_sent_ += static_cast<std::size_t>(sent);
+    } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      if (!std::exchange(write_blocked_, true) || out_sent_ > before)
+        SetDeadline(lane_.loop().now() + limits().write_timeout);
+      if (out_sent_ >= kReadBytes) {
+        out_.erase(0, out_sent_);
+        out_sent_ = 0;
+      }
+      return true;
+    } else if (sent < 0 && errno != EINTR) {
+      Close();
+      return false;
+    }
+  }
+  if (out_sent_ == 0) return true;
+  Shrink(out_);
+  out_sent_ = 0;
+  write_blocked_ = false;
+  ClearDeadline();
+  return true;
+}
+
+void Connection::Send(std::string_view bytes) {
+  if (state_ == State::kStreaming) out_.append(bytes);
+}
+
+// --- Connection: the end -------------------------------------------------------------------------------
 
 Connection::Next Connection::Linger() {
   if (!linger_) {

@@ -5,6 +5,7 @@
 //   kReading    collecting a request, or idle between two
 //   kHandling   its request runs on a fiber, or asks on one whether its body may come; nothing more is read
 //   kWriting    the answer did not fit into the socket yet; no further request starts
+//   kStreaming  the answer is a stream, which reads and writes until one side ends it
 //   kLingering  refused: the answer is out, what the client still sends is thrown away for a
 //               while, because closing now would make the kernel take the answer back
 //   kClosed     waits for the end of the turn to be destroyed
@@ -36,6 +37,9 @@ inline constexpr std::size_t kReadBytes = 65'536;        // read at once; the re
 inline constexpr std::size_t kKeptBufferBytes = 4'096;   // an idle connection's buffers shrink to this
 inline constexpr std::size_t kCopiedBodyBytes = 16'384;  // a longer answer is not copied behind its head
 inline constexpr std::uint32_t kRequestsPerTurn = 8;     // of one connection; then the others' turn
+inline constexpr std::size_t kStreamHoldBytes = 65'536;  // unsent of a stream; then nothing more is read
+inline constexpr std::uint32_t kReadsPerTurn = 8;        // of one stream; then the others' turn
+inline constexpr std::chrono::milliseconds kStreamPeerTimeout{30'000};  // of TCP, for a peer that is gone
 inline constexpr std::size_t kLingerBytesMax = 262'144;  // thrown away after a refusal; then closed
 inline constexpr std::chrono::milliseconds kLingerTime{2'000};
 inline constexpr std::chrono::milliseconds kDrainFirstRequest{
@@ -114,7 +118,7 @@ class Lane {
   Clock::Steady date_until_{};
 };
 
-class Connection final : public loop::Watcher, private loop::Timer, private loop::FiberJob {
+class Connection final : public loop::Watcher, private loop::Timer, private loop::FiberJob, private Outlet {
  public:
   Connection(Lane& lane, Arrival arrival);
   ~Connection() override;
@@ -128,7 +132,7 @@ class Connection final : public loop::Watcher, private loop::Timer, private loop
 
  private:
   friend class Lane;
-  enum class State : std::uint8_t { kReading, kHandling, kWriting, kLingering, kClosed };
+  enum class State : std::uint8_t { kReading, kHandling, kWriting, kStreaming, kLingering, kClosed };
   enum class Next : std::uint8_t { kGoOn, kWait };  // go on at once, or wait for an event
 
   void OnDeadline() override;
@@ -154,8 +158,17 @@ class Connection final : public loop::Watcher, private loop::Timer, private loop
   void Compose(Exchange& exchange, Response& response);
   Next Write();
   void AnswerWritten();
+  void BeginStream();
+  Next ServeStream();
+  [[nodiscard]] bool SendStream();
   Next Linger();
   void Close();
+  loop::Loop& loop() override { return lane_.loop(); }
+  void Send(std::string_view bytes) override;
+  void Flush() override { Advance(); }
+  std::size_t unsent() const override { return out_.size() - out_sent_; }
+  void Finish() override { finishing_ = true; }
+
   [[nodiscard]] Clock::Steady BodyDeadline() const;
   [[nodiscard]] const HttpLimits& limits() const { return lane_.front_.limits(); }
 
@@ -191,6 +204,9 @@ class Connection final : public loop::Watcher, private loop::Timer, private loop
   std::string out_body_;  // follows out_ when it was too long to be copied
   std::size_t out_sent_ = 0;
   std::size_t lingered_ = 0;
+
+  std::unique_ptr<Stream> stream_;
+  bool finishing_ = false;  // the stream has said all it wants to say
 };
 
 }  // namespace gathering::http

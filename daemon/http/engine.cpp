@@ -14,6 +14,9 @@ namespace gathering::http {
 namespace {
 
 constexpr std::string_view kServerName = "gathering";
+constexpr int kSwitching = 101;
+constexpr std::string_view kSwitchingHead =
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
 
 constexpr std::string_view Feed(Method method) {
   switch (method) {
@@ -88,7 +91,8 @@ bool IsFieldValue(std::string_view value) {
 }
 
 bool CanBeSent(const Response& response) {
-  if (response.status < 200 || response.status > 599 || !IsFieldValue(response.content_type)) return false;
+  const int least = response.stream != nullptr ? 101 : 200;
+  if (response.status < least || response.status > 599 || !IsFieldValue(response.content_type)) return false;
   return std::all_of(response.headers.begin(), response.headers.end(), [](const auto& header) {
     return IsFieldName(header.first) && !IsOurs(header.first) && IsFieldValue(header.second);
   });
@@ -152,7 +156,7 @@ class Engine::Server final : public httplib::Server {
       }
     }
     Response& response = *exchange.response;
-    if (response.close ||
+    if (response.close || response.stream != nullptr ||
         (exchange.closing != nullptr && exchange.closing->load(std::memory_order_relaxed))) {
       exchange.keep_alive = false;
     }
@@ -162,7 +166,7 @@ class Engine::Server final : public httplib::Server {
   static void Fill(const Exchange& exchange, httplib::Response& out) {
     const Response& response = *exchange.response;
     out.status = response.status;
-    if (!MayHaveBody(response.status)) return;
+    if (!MayHaveBody(response.status) || response.stream != nullptr) return;
     char digits[24];
     const auto end = std::to_chars(digits, digits + sizeof digits, response.body.size()).ptr;
     out.headers.emplace("Content-Length", std::string{digits, end});
@@ -170,7 +174,7 @@ class Engine::Server final : public httplib::Server {
 
   static void Adjust(const Exchange& exchange, httplib::Response& out) {
     if (exchange.keep_alive) out.headers.erase("Connection");
-    if (!MayHaveBody(out.status)) out.headers.erase("Content-Length");
+    if (!MayHaveBody(out.status) || exchange.response->stream != nullptr) out.headers.erase("Content-Length");
     out.headers.erase("Accept-Ranges");
   }
 
@@ -178,7 +182,11 @@ class Engine::Server final : public httplib::Server {
   void Splice(const Exchange& exchange, std::size_t start) {
     std::string& head = *exchange.head;
     const Response& response = *exchange.response;
-    head.resize(head.size() - 2);  // the empty line; it comes back last
+    if (response.status == kSwitching) {
+      head.replace(start, std::string::npos, kSwitchingHead);  // the library would close
+    } else {
+      head.resize(head.size() - 2);  // the empty line; it comes back last
+    }
     const auto field = [&](std::string_view name, std::string_view value) {
       head.append(name).append(": ").append(value).append("\r\n");
     };
@@ -191,6 +199,7 @@ class Engine::Server final : public httplib::Server {
     head.append(response.varying_headers);
     for (const auto& [name, value] : response.headers) field(name, value);
     head.append("\r\n");
+    if (response.status == kSwitching) return;
 
     constexpr std::size_t kReasonAt = std::string_view{"HTTP/1.1 200 "}.size();
     const std::size_t reason = start + kReasonAt;

@@ -6,6 +6,7 @@
 // have no CR, LF or NUL, the body is whole and within its limits.  The views
 // point into the connection's buffer and live as long as the request's fiber.
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "core/base/clock.h"
+#include "daemon/http/stream.h"
 
 namespace gathering::http {
 
@@ -66,6 +68,9 @@ struct Response {
   std::string_view constant_headers;
   std::string varying_headers;  // likewise, but of this answer
   bool close = false;           // close the connection after this answer
+  // What the connection goes on as behind the head; then there is no body.  Status 101 with the fields of
+  // an upgrade to WebSocket, otherwise the end of the stream is the end of the connection.
+  std::unique_ptr<Stream> stream = {};
 
   void Set(std::string_view name, std::string value) { headers.emplace_back(name, std::move(value)); }
 };

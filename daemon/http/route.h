@@ -9,6 +9,7 @@
 //   Created<AgentDetail> Create(Call& call, Body<NewAgent> body);       // 201
 //   void Delete(Call& call, Path<AgentRef> path);                       // 204
 //   Document Docs(Call& call);                                          // any status and content type
+//   Streaming Follow(Call& call, Query<Wanted> query);                  // goes on after the head
 //
 // The wrapped types have Fields (core/schema/fields.h).  All broken rules of path,
 // query and body are answered together as one 422.
@@ -92,6 +93,14 @@ struct Document {
   std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
+// An answer that goes on as a stream.
+struct Streaming {
+  std::unique_ptr<Stream> stream;
+  int status = 200;
+  std::string content_type = {};
+  std::vector<std::pair<std::string, std::string>> headers = {};
+};
+
 // The request's input on its way into a handler's arguments; collects every broken rule.
 class Input {
  public:
@@ -126,6 +135,7 @@ struct Shape {
   Describer form = nullptr;
   Describer response = nullptr;  // null for 204 and for documents
   int status = 0;                // of success; 0: there is no handler
+  bool streams = false;          // the token may be in the query, as browsers send none in a header
 };
 
 struct Endpoint {
@@ -191,6 +201,17 @@ struct Outcome<Document> {
     for (auto& header : document.headers) response.headers.push_back(std::move(header));
   }
   static constexpr void Describe(Shape&) {}
+};
+template <>
+struct Outcome<Streaming> {
+  static constexpr int kStatus = 200;
+  static void Write(Streaming& streaming, Response& response) {
+    response.status = streaming.status;
+    response.content_type = std::move(streaming.content_type);
+    for (auto& header : streaming.headers) response.headers.push_back(std::move(header));
+    response.stream = std::move(streaming.stream);
+  }
+  static constexpr void Describe(Shape& shape) { shape.streams = true; }
 };
 template <>
 struct Outcome<void> {

@@ -74,7 +74,7 @@ void Await(F&& condition) {
 // A reader that has begun.
 struct Reading {
   explicit Reading(const std::string& url, events::LogReaderOptions options = {})
-      : reader(With(std::move(options), url), heard.Listener()) {
+      : reader(With(std::move(options), url), clock, heard.Listener()) {
     reader.Start();
     Await([&] { return reader.Stats().position.has_value(); });
   }
@@ -84,6 +84,7 @@ struct Reading {
     return options;
   }
 
+  SystemClock clock;
   Heard heard;
   events::LogReader reader;
 };
@@ -286,8 +287,9 @@ TEST_CASE("an event is handed over only when it is on disk", "[events]") {
   std::atomic<bool> heard = false;
   std::atomic<bool> go = false;
   std::string committed;
+  const SystemClock clock;
   events::LogReader reader{
-      {.url = database.url(), .poll_min = 1ms}, [&](const events::EventPointer&) {
+      {.url = database.url(), .poll_min = 1ms}, clock, [&](const events::EventPointer&) {
         Await([&] { return go.load(); });
         on_disk = asking.Execute("SELECT pg_current_wal_flush_lsn() > $1::pg_lsn AS flushed", {committed})
                       .As<bool>(0);

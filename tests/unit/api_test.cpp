@@ -13,6 +13,7 @@
 #include "daemon/http/request_id.h"
 #include "daemon/http/status.h"
 #include "daemon/lifecycle.h"
+#include "daemon/streams/feed.h"
 #include "tests/support/manual_clock.h"
 
 namespace gathering::http {
@@ -156,8 +157,9 @@ class Bench {
   health::Monitor health_{clock_, {}};
   Limiter limiter_{config_.rate_limits, config_.auth.secret_key, workers_, clock_};
   RateLimits rate_limits_{limiter_, authority_, clock_};
-  Services services_{config_,  clock_,       database_,  workers_, authority_,
-                     limiter_, rate_limits_, lifecycle_, api_,     health_};
+  streams::Feed feed_{config_, clock_};
+  Services services_{config_,      clock_,     database_, workers_, authority_, limiter_,
+                     rate_limits_, lifecycle_, api_,      health_,  feed_};
   Api api_{kTables, services_};
 };
 

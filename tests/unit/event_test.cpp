@@ -180,7 +180,7 @@ TEST_CASE("a history is bounded by number, bytes and age, and counts what leaves
 
 TEST_CASE("every type of event has its name", "[events]") {
   CHECK(std::size(schema::Names<EventType>::kTexts) ==
-        static_cast<std::size_t>(EventType::kSystemStopping) + 1);
+        static_cast<std::size_t>(EventType::kTokenRevoked) + 1);
   CHECK(schema::ToText(EventType::kTaskConflictDetected) == "task.conflict.detected");
   CHECK(schema::FromText<EventType>("system.stopping") == EventType::kSystemStopping);
 }

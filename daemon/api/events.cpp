@@ -1,0 +1,144 @@
+// /events: what happened, as a list and as a stream.
+#include <charconv>
+
+#include "core/auth/authority.h"
+#include "core/circles/circle.h"
+#include "core/config/config.h"
+#include "core/events/log.h"
+#include "daemon/api/table.h"
+#include "daemon/loop/loop.h"
+#include "daemon/streams/feed.h"
+#include "daemon/streams/sse.h"
+
+namespace gathering::http {
+namespace {
+
+constexpr std::int64_t kListMax = 1'000;
+constexpr std::string_view kLastEventId = "Last-Event-ID";
+
+struct ListQuery {
+  std::vector<std::string> type;
+  std::optional<std::string> circle;
+  std::optional<std::int64_t> agent;
+  std::optional<std::int64_t> before;
+  std::int64_t limit = 100;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("type", self.type, {.doc = "May come several times; * stands for anything: task.*", .max = 20});
+    visit("circle", self.circle, {.doc = "The circle's name"});
+    visit("agent", self.agent, {.doc = "The agent that did it"});
+    visit("before", self.before, {.doc = "A sequence number: next_before of the page before", .min = 1});
+    visit("limit", self.limit, {.min = 1, .max = kListMax});
+  }
+};
+
+struct EventList {
+  std::vector<events::Record> events;
+  std::optional<std::int64_t> next_before;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("events", self.events, {.doc = "The newest first", .required = true});
+    visit("next_before", self.next_before, {.doc = "For the next page; null: this is the last"});
+  }
+};
+
+struct StreamQuery {
+  std::vector<std::string> type;
+  std::optional<std::string> circle;
+  std::optional<std::int64_t> agent;
+  std::optional<std::int64_t> last_event_id;
+  std::optional<std::string> token;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("type", self.type, {.doc = "May come several times; * stands for anything: task.*", .max = 20});
+    visit("circle", self.circle, {.doc = "The circle's name"});
+    visit("agent", self.agent, {.doc = "The agent that did it"});
+    visit("last_event_id", self.last_event_id,
+          {.doc = "Go on behind this event; as the Last-Event-ID field, which wins", .min = 0});
+    visit("token", self.token, {.doc = "Of who asks, where no Authorization field can be sent"});
+  }
+};
+
+std::optional<std::int64_t> CircleId(Call& call, const std::optional<std::string>& name) {
+  if (!name) return std::nullopt;
+  return circles::IdOf(call.db(), *name);
+}
+
+EventList List(Call& call, Query<ListQuery> query) {
+  EventList list;
+  list.events = events::List(call.db(), {.before = query->before,
+                                         .types = query->type,
+                                         .circle_id = CircleId(call, query->circle),
+                                         .source_agent_id = query->agent,
+                                         .limit = query->limit + 1});
+  if (static_cast<std::int64_t>(list.events.size()) > query->limit) {
+    list.events.pop_back();
+    list.next_before = list.events.back().sequence;
+  }
+  return list;
+}
+
+// Where the client was, if it was here before.
+std::optional<std::int64_t> LastEventId(const Call& call, const StreamQuery& query) {
+  const auto field = call.request().Find(kLastEventId);
+  if (!field || field->empty()) return query.last_event_id;
+  std::int64_t id = 0;
+  const auto [end, error] = std::from_chars(field->data(), field->data() + field->size(), id);
+  if (error != std::errc{} || end != field->data() + field->size() || id < 0)
+    throw Error{Code::kRejected, "Last-Event-ID is not a sequence number"};
+  return id;
+}
+
+auth::Sha256 TokenOf(const Call& call) {
+  if (!call.query_token().empty()) return auth::Sha256Of(auth::BearerToken(call.query_token()));
+  const auto header = call.request().Find("Authorization");
+  return header ? auth::Sha256Of(auth::BearerToken(header)) : auth::Sha256{};  // nobody needs one
+}
+
+// What the client missed.  The stream listens already, so nothing falls in between.
+void CatchUp(Call& call, std::int64_t last, streams::SseStream& stream) {
+  const auto position = call.services().feed.Position();
+  if (!position) throw Unavailable("the log of events cannot be read yet", std::chrono::seconds{1});
+  stream.LeaveOut(*position);
+  if (last > *position) return stream.SendGap(last, *position);  // of another log
+  const std::int64_t most = call.services().config.streams.catch_up_max;
+  const auto oldest = events::Oldest(call.db());
+  const auto missed = events::Between(call.db(), last, *position, most);
+  stream.SendFirst(missed, static_cast<std::int64_t>(missed.size()) == most);
+  if (oldest && *oldest > last + 1) stream.SendGap(last, *oldest);
+}
+
+Streaming Follow(Call& call, Query<StreamQuery> query) {
+  const auto last = LastEventId(call, query.value);
+  streams::Wanted wanted{query->type, CircleId(call, query->circle), query->agent};
+  loop::Loop& loop = *loop::Loop::Current();
+  const std::chrono::microseconds left{call.principal().token_expires_at.micros -
+                                       call.clock().WallNow().micros};
+  auto stream =
+      std::make_unique<streams::SseStream>(streams::SseStream::Parts{.hub = call.services().feed.hub(),
+                                                                     .loop = loop,
+                                                                     .config = call.services().config.streams,
+                                                                     .ends_at = loop.now() + left,
+                                                                     .token = TokenOf(call)},
+                                           std::move(wanted));
+  if (last) CatchUp(call, *last, *stream);
+  return {.stream = std::move(stream),
+          .content_type = "text/event-stream",
+          .headers = {{"X-Accel-Buffering", "no"}}};
+}
+
+constexpr Route kRoutes[] = {
+    {"events.list", Method::kGet, "/events", Authority::kUser, Tier::kRead, Statements{2}, Handle<&List>,
+     "What happened, the newest first."},
+    {"events.stream", Method::kGet, "/events/stream", Authority::kUser, Tier::kRead, Statements{3},
+     Handle<&Follow>, "What happens, as Server-Sent Events."},
+};
+static_assert(WellFormed(kRoutes));
+
+}  // namespace
+
+std::span<const Route> EventRoutes() {
+  return kRoutes;
+}
+
+}  // namespace gathering::http

@@ -1,0 +1,32 @@
+#include "daemon/streams/feed.h"
+
+#include <algorithm>
+
+namespace gathering::streams {
+
+Feed::Feed(const Config& config, const Clock& clock)
+    : crew_(events::BusOptions{}.calls_max),
+      bus_({}, clock, crew_),
+      hub_(bus_),
+      reader_({.url = config.database.pool.url,
+               .application_name = config.database.pool.application_name + " events",
+               .poll_max = config.events.poll_max,
+               .retention = config.events.retention},
+              clock, [this](const events::EventPointer& event) { bus_.Publish(*event); }) {}
+
+Feed::~Feed() {
+  reader_.Stop();
+  bus_.Close();
+}
+
+std::optional<std::int64_t> Feed::Position() const {
+  const auto read = reader_.Stats().position;
+  if (!read) return std::nullopt;
+  return std::max(*read, hub_.position());
+}
+
+FeedStats Feed::Stats() const {
+  return {.log = reader_.Stats(), .bus = bus_.Stats(), .hub = hub_.Stats()};
+}
+
+}  // namespace gathering::streams

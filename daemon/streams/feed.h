@@ -1,0 +1,54 @@
+#pragma once
+// The events of the running system: what any instance commits is read from the log, published on this
+// instance's bus, and given to its streams.
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "core/config/config.h"
+#include "core/events/bus.h"
+#include "core/events/crew.h"
+#include "core/events/log_reader.h"
+#include "daemon/streams/hub.h"
+
+namespace gathering::streams {
+
+struct FeedStats {
+  events::LogReaderStats log;
+  events::BusStats bus;
+  HubStats hub;
+};
+
+class Feed {
+ public:
+  Feed(const Config& config, const Clock& clock);
+  ~Feed();  // stops
+  Feed(const Feed&) = delete;
+  Feed& operator=(const Feed&) = delete;
+
+  // The schema is current.
+  void Start() { reader_.Start(); }
+
+  // For each loop, on its thread.
+  void Attach(loop::Loop& loop) { hub_.Attach(loop); }
+
+  // From any thread: something was committed here.
+  void Wake() { reader_.Wake(); }
+
+  [[nodiscard]] Hub& hub() { return hub_; }
+  [[nodiscard]] events::Bus& bus() { return bus_; }
+
+  // On a loop's thread: all events up to this have been given out here, or were before anybody listened.
+  // None: the log is not being read yet.
+  [[nodiscard]] std::optional<std::int64_t> Position() const;
+
+  [[nodiscard]] FeedStats Stats() const;
+
+ private:
+  events::Crew crew_;
+  events::Bus bus_;
+  Hub hub_;
+  events::LogReader reader_;
+};
+
+}  // namespace gathering::streams

@@ -1,0 +1,118 @@
+#include "daemon/streams/hub.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "core/base/log.h"
+#include "daemon/streams/sse.h"
+
+namespace gathering::streams {
+
+const std::string& Parcel::for_sse() {
+  if (sse_.empty()) sse_ = ToSse(events::ToRecord(event_));
+  return sse_;
+}
+
+thread_local Hub::Lane* Hub::here_ = nullptr;
+
+Hub::Hub(events::Bus& bus)
+    : subscription_(
+          bus.Subscribe({.name = "streams", .order = events::Order::kAll, .runs = events::Runs::kInPublisher},
+                        [this](const events::Batch& batch) { OnEvents(batch); })) {}
+
+Hub::~Hub() = default;
+
+void Hub::Attach(loop::Loop& loop) {
+  auto lane = std::make_shared<Lane>(loop);
+  here_ = lane.get();
+  lanes_.With([&](auto& lanes) { lanes.push_back(lane); });
+  loop.AtExit([this, lane] {
+    here_ = nullptr;
+    lanes_.With([&](auto& lanes) { std::erase(lanes, lane); });
+  });
+}
+
+void Hub::Join(Listener& listener) {
+  here_->listeners.push_back(&listener);
+  listeners_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Hub::Leave(Listener& listener) {
+  auto& listeners = here_->listeners;
+  const auto place = std::ranges::find(listeners, &listener);
+  if (here_->giving_out) {
+    *place = nullptr;
+  } else {
+    *place = listeners.back();
+    listeners.pop_back();
+  }
+  listeners_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+std::int64_t Hub::position() const {
+  return here_->position;
+}
+
+HubStats Hub::Stats() const {
+  return {.listeners = listeners_.load(std::memory_order_relaxed),
+          .delivered = delivered_.load(std::memory_order_relaxed),
+          .overruns = overruns_.load(std::memory_order_relaxed)};
+}
+
+void Hub::OnEvents(const events::Batch& batch) {
+  lanes_.With([&](auto& lanes) {
+    for (const std::shared_ptr<Lane>& lane : lanes) {
+      const bool post = lane->pending.With([&](Pending& pending) {
+        pending.events.insert(pending.events.end(), batch.events.begin(), batch.events.end());
+        if (pending.events.size() > kPendingMax) {
+          pending.events.clear();
+          pending.overrun = true;
+        }
+        return !std::exchange(pending.posted, true);
+      });
+      if (post) lane->loop.Post([this, lane] { GiveOut(*lane); });
+    }
+    delivered_.fetch_add(batch.events.size() * lanes.size(), std::memory_order_relaxed);
+  });
+}
+
+void Hub::GiveOut(Lane& lane) {
+  Pending pending = lane.pending.With([](Pending& all) { return std::exchange(all, {}); });
+  lane.giving_out = true;
+  // By index: they leave and join meanwhile.
+  const auto each = [&lane](auto&& what) {
+    for (std::size_t i = 0; i < lane.listeners.size(); ++i) {
+      if (Listener* const listener = lane.listeners[i]) what(*listener);
+    }
+  };
+  if (pending.overrun) {
+    overruns_.fetch_add(1, std::memory_order_relaxed);
+    log::Warn("a loop did not keep up with events; its streams are closed", {{"pending_max", kPendingMax}});
+    each([](Listener& listener) { listener.OnLost(); });
+  }
+  for (const events::EventPointer& event : pending.events) {
+    if (event->type == events::EventType::kTokenRevoked) {
+      Revoke(lane, *event);
+    } else {
+      Parcel parcel{*event};
+      each([&](Listener& listener) { listener.OnEvent(parcel); });
+    }
+    lane.position = std::max(lane.position, event->sequence);
+  }
+  each([](Listener& listener) { listener.OnTurn(); });
+  lane.giving_out = false;
+  std::erase(lane.listeners, nullptr);
+}
+
+void Hub::Revoke(Lane& lane, const events::Event& event) {
+  const auto data = nlohmann::json::parse(event.data.text, nullptr, false);
+  const std::string sha256 = data.is_object() ? data.value("sha256", std::string{}) : std::string{};
+  for (std::size_t i = 0; i < lane.listeners.size(); ++i) {
+    Listener* const listener = lane.listeners[i];
+    if (listener != nullptr && auth::Hex(listener->token_) == sha256) listener->OnRevoked();
+  }
+}
+
+}  // namespace gathering::streams
