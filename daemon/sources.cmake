@@ -49,4 +49,6 @@ set(GATHERING_DAEMON_SOURCES
   daemon/streams/feed.cpp
   daemon/streams/hub.cpp
   daemon/streams/sse.cpp
+  daemon/ws/frames.cpp
+  daemon/ws/handshake.cpp
 )
