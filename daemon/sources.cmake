@@ -12,7 +12,9 @@ set(GATHERING_DAEMON_SOURCES
   daemon/api/models.cpp
   daemon/api/personas.cpp
   daemon/api/providers.cpp
+  daemon/api/stream_parts.cpp
   daemon/api/table.cpp
+  daemon/api/websockets.cpp
   daemon/bench/bench.cpp
   daemon/bench/crew.cpp
   daemon/daemon.cpp
@@ -46,9 +48,12 @@ set(GATHERING_DAEMON_SOURCES
   daemon/loop/timers.cpp
   daemon/openapi/docs_page.cpp
   daemon/openapi/openapi.cpp
+  daemon/streams/dashboard_socket.cpp
   daemon/streams/feed.cpp
   daemon/streams/hub.cpp
+  daemon/streams/socket.cpp
   daemon/streams/sse.cpp
+  daemon/streams/topic_socket.cpp
   daemon/ws/frames.cpp
   daemon/ws/handshake.cpp
 )

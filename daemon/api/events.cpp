@@ -1,12 +1,11 @@
 // /events: what happened, as a list and as a stream.
 #include <charconv>
 
-#include "core/auth/authority.h"
 #include "core/circles/circle.h"
 #include "core/config/config.h"
 #include "core/events/log.h"
+#include "daemon/api/stream_parts.h"
 #include "daemon/api/table.h"
-#include "daemon/loop/loop.h"
 #include "daemon/streams/feed.h"
 #include "daemon/streams/sse.h"
 
@@ -89,12 +88,6 @@ std::optional<std::int64_t> LastEventId(const Call& call, const StreamQuery& que
   return id;
 }
 
-auth::Sha256 TokenOf(const Call& call) {
-  if (!call.query_token().empty()) return auth::Sha256Of(auth::BearerToken(call.query_token()));
-  const auto header = call.request().Find("Authorization");
-  return header ? auth::Sha256Of(auth::BearerToken(header)) : auth::Sha256{};  // nobody needs one
-}
-
 // What the client missed.  The stream listens already, so nothing falls in between.
 void CatchUp(Call& call, std::int64_t last, streams::SseStream& stream) {
   const auto position = call.services().feed.Position();
@@ -111,16 +104,7 @@ void CatchUp(Call& call, std::int64_t last, streams::SseStream& stream) {
 Streaming Follow(Call& call, Query<StreamQuery> query) {
   const auto last = LastEventId(call, query.value);
   streams::Wanted wanted{query->type, CircleId(call, query->circle), query->agent};
-  loop::Loop& loop = *loop::Loop::Current();
-  const std::chrono::microseconds left{call.principal().token_expires_at.micros -
-                                       call.clock().WallNow().micros};
-  auto stream =
-      std::make_unique<streams::SseStream>(streams::SseStream::Parts{.hub = call.services().feed.hub(),
-                                                                     .loop = loop,
-                                                                     .config = call.services().config.streams,
-                                                                     .ends_at = loop.now() + left,
-                                                                     .token = TokenOf(call)},
-                                           std::move(wanted));
+  auto stream = std::make_unique<streams::SseStream>(StreamPartsOf(call), std::move(wanted));
   if (last) CatchUp(call, *last, *stream);
   return {.stream = std::move(stream),
           .content_type = "text/event-stream",

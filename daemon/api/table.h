@@ -18,6 +18,7 @@ std::span<const Route> HealthRoutes();
 std::span<const Route> ModelRoutes();
 std::span<const Route> PersonaRoutes();
 std::span<const Route> ProviderRoutes();
+std::span<const Route> WebSocketRoutes();
 
 // All of them, in the order in which the documentation shows them.
 [[nodiscard]] std::span<const std::span<const Route>> RouteTables();

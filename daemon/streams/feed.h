@@ -1,6 +1,7 @@
 #pragma once
 // The events of the running system: what any instance commits is read from the log, published on this
 // instance's bus, and given to its streams.
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -9,6 +10,7 @@
 #include "core/events/bus.h"
 #include "core/events/crew.h"
 #include "core/events/log_reader.h"
+#include "daemon/streams/dashboard_socket.h"
 #include "daemon/streams/hub.h"
 
 namespace gathering::streams {
@@ -36,7 +38,10 @@ class Feed {
   void Wake() { reader_.Wake(); }
 
   [[nodiscard]] Hub& hub() { return hub_; }
-  [[nodiscard]] events::Bus& bus() { return bus_; }
+  [[nodiscard]] Dashboards& dashboards() { return dashboards_; }
+
+  // From any thread: counts the WebSockets of this process.
+  [[nodiscard]] std::uint64_t NextSocket() { return ++sockets_; }
 
   // On a loop's thread: all events up to this have been given out here, or were before anybody listened.
   // None: the log is not being read yet.
@@ -48,6 +53,8 @@ class Feed {
   events::Crew crew_;
   events::Bus bus_;
   Hub hub_;
+  Dashboards dashboards_;
+  std::atomic<std::uint64_t> sockets_ = 0;
   events::LogReader reader_;
 };
 

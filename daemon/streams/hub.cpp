@@ -6,13 +6,71 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/log.h"
+#include "core/schema/writer.h"
 #include "daemon/streams/sse.h"
+#include "daemon/streams/topic_socket.h"
 
 namespace gathering::streams {
+
+namespace {
+
+struct TopicFrame {
+  std::string_view type;
+  const schema::Json<>& data;
+  OffsetTimestamp timestamp;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("type", self.type);
+    visit("data", self.data);
+    visit("timestamp", self.timestamp);
+  }
+};
+
+struct DashboardFrame {
+  std::string_view type;
+  const events::Event& event;
+  Uuid event_id;
+  OffsetTimestamp timestamp;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("type", self.type);
+    visit("data", self.event.data);
+    visit("source_agent_id", self.event.source_agent_id);
+    visit("circle_id", self.event.circle_id);
+    visit("project_id", self.event.project_id);
+    visit("event_id", self.event_id);
+    visit("timestamp", self.timestamp);
+  }
+};
+
+}  // namespace
 
 const std::string& Parcel::for_sse() {
   if (sse_.empty()) sse_ = ToSse(events::ToRecord(event_));
   return sse_;
+}
+
+const std::string& Parcel::for_topics() {
+  if (for_topics_.empty()) {
+    schema::WriteJson(
+        TopicFrame{schema::ToText(event_.type), event_.data, OffsetTimestamp{event_.time.micros}},
+        for_topics_);
+  }
+  return for_topics_;
+}
+
+const std::string& Parcel::for_dashboard() {
+  if (for_dashboard_.empty()) {
+    schema::WriteJson(
+        DashboardFrame{schema::ToText(event_.type), event_, event_.id, OffsetTimestamp{event_.time.micros}},
+        for_dashboard_);
+  }
+  return for_dashboard_;
+}
+
+const std::vector<std::string>& Parcel::topics() {
+  if (topics_.empty()) topics_ = TopicsOf(event_);
+  return topics_;
 }
 
 thread_local Hub::Lane* Hub::here_ = nullptr;

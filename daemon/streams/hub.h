@@ -16,6 +16,7 @@
 #include "core/auth/token.h"
 #include "core/base/count.h"
 #include "core/base/guarded.h"
+#include "core/config/config.h"
 #include "core/events/bus.h"
 #include "daemon/loop/loop.h"
 
@@ -30,10 +31,16 @@ class Parcel {
 
   [[nodiscard]] const events::Event& event() const { return event_; }
   [[nodiscard]] const std::string& for_sse();
+  [[nodiscard]] const std::string& for_topics();     // type, data and timestamp
+  [[nodiscard]] const std::string& for_dashboard();  // and whose it is
+  [[nodiscard]] const std::vector<std::string>& topics();
 
  private:
   const events::Event& event_;
   std::string sse_;
+  std::string for_topics_;
+  std::string for_dashboard_;
+  std::vector<std::string> topics_;
 };
 
 // A stream.  Belongs to the loop on which it joined.
@@ -52,6 +59,17 @@ class Listener {
  private:
   friend class Hub;
   const auth::Sha256 token_;
+};
+
+class Hub;
+
+// What a stream is made of: where it belongs, its bounds, and whose it is.
+struct StreamParts {
+  Hub& hub;
+  loop::Loop& loop;
+  const StreamsConfig& config;
+  Clock::Steady ends_at;  // the token's time is over
+  auth::Sha256 token;
 };
 
 struct HubStats {

@@ -50,7 +50,7 @@ bool Wanted::Fits(const events::Record& record) const {
          (!source_agent_id_ || source_agent_id_ == record.source_agent_id);
 }
 
-SseStream::SseStream(const Parts& parts, Wanted wanted)
+SseStream::SseStream(const StreamParts& parts, Wanted wanted)
     : Listener(parts.token),
       Timer(parts.loop.timers()),
       hub_(parts.hub),

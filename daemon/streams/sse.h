@@ -42,16 +42,8 @@ class Wanted {
 
 class SseStream final : public http::Stream, public Listener, private loop::Timer {
  public:
-  struct Parts {
-    Hub& hub;
-    loop::Loop& loop;
-    const StreamsConfig& config;
-    Clock::Steady ends_at;  // the token's time is over
-    auth::Sha256 token;
-  };
-
   // Hears of events from now on, and keeps them until it is opened.  On the loop's thread.
-  SseStream(const Parts& parts, Wanted wanted);
+  SseStream(const StreamParts& parts, Wanted wanted);
   ~SseStream() override;
 
   // Of events up to a position the client hears otherwise.

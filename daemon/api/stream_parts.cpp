@@ -1,0 +1,30 @@
+#include "daemon/api/stream_parts.h"
+
+#include "core/auth/authority.h"
+#include "core/config/config.h"
+#include "daemon/loop/loop.h"
+#include "daemon/streams/feed.h"
+
+namespace gathering::http {
+namespace {
+
+auth::Sha256 TokenOf(const Call& call) {
+  if (!call.query_token().empty()) return auth::Sha256Of(auth::BearerToken(call.query_token()));
+  const auto header = call.request().Find("Authorization");
+  return header ? auth::Sha256Of(auth::BearerToken(header)) : auth::Sha256{};  // nobody needs one
+}
+
+}  // namespace
+
+streams::StreamParts StreamPartsOf(Call& call) {
+  loop::Loop& loop = *loop::Loop::Current();
+  const std::chrono::microseconds left{call.principal().token_expires_at.micros -
+                                       call.clock().WallNow().micros};
+  return {.hub = call.services().feed.hub(),
+          .loop = loop,
+          .config = call.services().config.streams,
+          .ends_at = loop.now() + left,
+          .token = TokenOf(call)};
+}
+
+}  // namespace gathering::http
