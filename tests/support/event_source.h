@@ -32,6 +32,8 @@ class EventSource {
   // Whether the server ended the stream, events that come before being passed over.
   bool Ends();
 
+  [[nodiscard]] bool ended() const { return ended_; }
+
   [[nodiscard]] std::size_t comments() const { return comments_; }  // signs of life so far
   [[nodiscard]] RawClient& raw() { return raw_; }
 
