@@ -34,7 +34,7 @@ void Await(const std::function<bool()>& condition, const std::function<std::stri
   const auto deadline = std::chrono::steady_clock::now() + 300s;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) FAIL(what());
-    std::this_thread::sleep_for(1ms);
+    std::this_thread::yield();
   }
 }
 
@@ -109,7 +109,7 @@ class Writer {
         }
       } catch (const std::exception&) {
         client.reset();
-        std::this_thread::sleep_for(5ms);
+        std::this_thread::yield();
       }
     }
   }
@@ -154,7 +154,7 @@ class Follower {
         heard_.emplace_back(event->data.at("sequence"), event->data.at("data").at("title"));
       }
     } catch (const std::exception&) {
-      std::this_thread::sleep_for(5ms);
+      std::this_thread::yield();
     }
   }
 
