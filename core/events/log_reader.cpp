@@ -43,7 +43,7 @@ struct ViewRow {
 
 }  // namespace
 
-LogReader::LogReader(LogReaderOptions options, const Clock& clock, std::function<void(EventPointer)> deliver)
+LogReader::LogReader(LogReaderOptions options, const Clock& clock, std::function<void(Event)> deliver)
     : options_(std::move(options)),
       clock_(clock),
       deliver_(std::move(deliver)),
@@ -199,7 +199,7 @@ void LogReader::Deliver(const Page& page, std::int64_t settled) {
   for (auto record = page.records.begin(); record != end; ++record) {
     auto event = ToEvent(*record);
     ++(event ? delivered : unknown);
-    if (event) deliver_(std::make_shared<const Event>(*std::move(event)));
+    if (event) deliver_(*std::move(event));
     position_ = record->sequence;
   }
   if (to_announce_) session_->Execute(kAnnounce);

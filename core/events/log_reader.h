@@ -57,7 +57,7 @@ struct LogReaderStats {
 class LogReader {
  public:
   // `deliver` is called on the reader's thread.  It may wait, which holds up what follows; it must not throw.
-  LogReader(LogReaderOptions options, const Clock& clock, std::function<void(EventPointer)> deliver);
+  LogReader(LogReaderOptions options, const Clock& clock, std::function<void(Event)> deliver);
   ~LogReader();  // stops
   LogReader(const LogReader&) = delete;
   LogReader& operator=(const LogReader&) = delete;
@@ -91,7 +91,7 @@ class LogReader {
 
   const LogReaderOptions options_;
   const Clock& clock_;
-  const std::function<void(EventPointer)> deliver_;
+  const std::function<void(Event)> deliver_;
   const Fd wake_;  // an eventfd
   std::atomic<bool> woken_ = false;
 

@@ -1,6 +1,7 @@
 #include "daemon/streams/feed.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace gathering::streams {
 
@@ -12,7 +13,7 @@ Feed::Feed(const Config& config, const Clock& clock)
                .application_name = config.database.pool.application_name + " events",
                .poll_max = config.events.poll_max,
                .retention = config.events.retention},
-              clock, [this](const events::EventPointer& event) { bus_.Publish(*event); }) {}
+              clock, [this](events::Event event) { bus_.Publish(std::move(event)); }) {}
 
 Feed::~Feed() {
   reader_.Stop();

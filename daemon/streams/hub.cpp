@@ -83,7 +83,7 @@ Hub::Hub(events::Bus& bus)
 Hub::~Hub() = default;
 
 void Hub::Attach(loop::Loop& loop) {
-  auto lane = std::make_shared<Lane>(loop);
+  auto lane = std::make_shared<Lane>(*this, loop.inbox());
   here_ = lane.get();
   lanes_.With([&](auto& lanes) { lanes.push_back(lane); });
   loop.AtExit([this, lane] {
@@ -120,20 +120,20 @@ HubStats Hub::Stats() const {
 }
 
 void Hub::OnEvents(const events::Batch& batch) {
-  lanes_.With([&](auto& lanes) {
-    for (const std::shared_ptr<Lane>& lane : lanes) {
-      const bool post = lane->pending.With([&](Pending& pending) {
-        pending.events.insert(pending.events.end(), batch.events.begin(), batch.events.end());
-        if (pending.events.size() > kPendingMax) {
-          pending.events.clear();
-          pending.overrun = true;
-        }
-        return !std::exchange(pending.posted, true);
-      });
-      if (post) lane->loop.Post([this, lane] { GiveOut(*lane); });
-    }
-    delivered_.fetch_add(batch.events.size() * lanes.size(), std::memory_order_relaxed);
-  });
+  // A loop may end meanwhile; then nobody looks into its inbox any more.
+  const auto lanes = lanes_.With([](const auto& all) { return all; });
+  for (const std::shared_ptr<Lane>& lane : lanes) {
+    const bool post = lane->pending.With([&](Pending& pending) {
+      pending.events.insert(pending.events.end(), batch.events.begin(), batch.events.end());
+      if (pending.events.size() > kPendingMax) {
+        pending.events.clear();
+        pending.overrun = true;
+      }
+      return !std::exchange(pending.posted, true);
+    });
+    if (post) lane->inbox->Push(*lane);
+  }
+  delivered_.fetch_add(batch.events.size() * lanes.size(), std::memory_order_relaxed);
 }
 
 void Hub::GiveOut(Lane& lane) {

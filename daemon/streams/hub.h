@@ -101,10 +101,12 @@ class Hub {
     bool posted = false;
     bool overrun = false;
   };
-  struct Lane {
-    explicit Lane(loop::Loop& loop_in) : loop(loop_in) {}
+  struct Lane final : loop::Posted {
+    Lane(Hub& hub_in, std::shared_ptr<loop::Inbox> inbox_in) : hub(hub_in), inbox(std::move(inbox_in)) {}
+    void OnLoop() override { hub.GiveOut(*this); }
 
-    loop::Loop& loop;
+    Hub& hub;
+    const std::shared_ptr<loop::Inbox> inbox;
     Guarded<Pending> pending;
     std::vector<Listener*> listeners;  // null: left while events were given out
     bool giving_out = false;

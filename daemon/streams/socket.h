@@ -45,7 +45,6 @@ class Socket : public http::Stream, public Listener, private loop::Timer {
 
  private:
   static constexpr std::uint32_t kMessagesPerSecondMax = 100;
-  static constexpr std::uint32_t kPingsAtOnceMax = 100;  // of one read
 
   void OnDeadline() final;
   void SetNextDeadline();

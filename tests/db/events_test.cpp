@@ -27,11 +27,11 @@ using namespace std::chrono_literals;
 // What a reader handed over.
 class Heard {
  public:
-  std::function<void(events::EventPointer)> Listener() {
-    return [this](events::EventPointer event) {
+  std::function<void(events::Event)> Listener() {
+    return [this](events::Event event) {
       {
         std::scoped_lock lock{mutex_};
-        events_.push_back(std::move(event));
+        events_.push_back(std::make_shared<const events::Event>(std::move(event)));
       }
       changed_.notify_all();
     };
@@ -289,7 +289,7 @@ TEST_CASE("an event is handed over only when it is on disk", "[events]") {
   std::string committed;
   const SystemClock clock;
   events::LogReader reader{
-      {.url = database.url(), .poll_min = 1ms}, clock, [&](const events::EventPointer&) {
+      {.url = database.url(), .poll_min = 1ms}, clock, [&](const events::Event&) {
         Await([&] { return go.load(); });
         on_disk = asking.Execute("SELECT pg_current_wal_flush_lsn() > $1::pg_lsn AS flushed", {committed})
                       .As<bool>(0);

@@ -852,6 +852,10 @@ TEST_CASE("the server's close carries what fits of its reason, in whole characte
   AppendClose(4999, "so", out);
   CHECK(out == "\x88\x04\x13\x87so");
   out.clear();
+  AppendClose(1000, std::string_view{"so\x80"}.substr(0, 2),
+              out);  // nothing is cut: what lies behind is not looked at
+  CHECK(out == "\x88\x04\x03\xE8so");
+  out.clear();
   AppendClose(1000, std::string(200, '\x80'), out);  // no character to cut at
   CHECK(out == "\x88\x02\x03\xE8");
 }

@@ -132,6 +132,9 @@ TEST_CASE("each field of a handshake is read as its rule says", "[ws]") {
       {"Sec-WebSocket-Key", {"dGhlIHNhbXBsZSBub25jZSE="}, 400},   // 17 bytes
       {"Sec-WebSocket-Key", {"dGhlIHNhbXBsZSBub25jZSEh"}, 400},   // 18 bytes
       {"Sec-WebSocket-Key", {"dGhlIHNhbXBsZSBub25jZSEhISEhISEhIQ=="}, 400},
+      {"Sec-WebSocket-Key", {"dGhlIHNhbXBsZSBub25jZQEh"}, 400},
+      {"Sec-WebSocket-Key", {"dGhlIHNhbXBsZSBub25jZQ=A"}, 400},
+      {"Sec-WebSocket-Key", {"dGhlIHNhbXBsZSBub25jZQA="}, 400},
       {"Sec-WebSocket-Key", {"dGhlIHNhbXBsZSBub25jZR=="}, 400},  // bits beyond the sixteenth byte
       {"Sec-WebSocket-Key", {"dGhlIHNhbXBsZSBub25j-_=="}, 400},  // base64url
       {"Sec-WebSocket-Key", {"dGhlIHNhbXBsZSB1b25j*Q=="}, 400},

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""What open streams cost: memory for each, liveness beside them, and how fast an event reaches all.
+
+  tests/bench/streams_bench.py build/release [STREAMS]
+
+Starts a daemon of its own on a private PostgreSQL, opens STREAMS (1,000) Server-Sent Events and as many
+WebSockets, and needs load_client (-DGATHERING_BENCH=ON) for liveness.  Daemon, database and clients share the
+machine.
+"""
+import json
+import os
+import re
+import resource
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+build = sys.argv[1]
+streams = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000
+EVENTS = 50
+MARK = b'"type":"circle.created"'  # once in what either kind of stream sends
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+
+
+def ask(path, body=None, token=None, method=None):
+    request = urllib.request.Request(f"http://{address}{path}", method=method,
+                                     data=None if body is None else json.dumps(body).encode(),
+                                     headers={"Content-Type": "application/json"})
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    with urllib.request.urlopen(request) as answer:
+        return json.loads(answer.read() or "null")
+
+
+def resident():
+    with open(f"/proc/{daemon.pid}/status") as status:
+        return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
+
+
+def liveness(seconds=4):
+    out = subprocess.run([f"{build}/tests/load_client", "--address", address, "--connections", "16", "--seconds",
+                          str(seconds), "--path", "/health/live", "--json"], capture_output=True, text=True, check=True)
+    return json.loads(out.stdout)
+
+
+def open_stream(head):
+    client = socket.create_connection((host, int(port)))
+    client.sendall(head.encode())
+    return client
+
+
+directory = tempfile.mkdtemp(prefix="streams-bench-")
+log = open(os.path.join(directory, "log"), "w+")
+daemon = subprocess.Popen(
+    [f"{build}/gathering", "serve", "--data-dir", directory, "--listen", "127.0.0.1:0"], stderr=log, stdout=log,
+    env={**os.environ, "GATHERING_RATE_LIMITS_ENABLED": "false", "GATHERING_STREAMS_HEARTBEAT": "1h",
+         "GATHERING_HTTP_LIMITS_CONNECTIONS_PER_ADDRESS_MAX": "10000", "GATHERING_HTTP_LIMITS_CONNECTIONS_MAX": "10000"})
+try:
+    while True:
+        log.flush()
+        text = open(log.name).read()
+        found = re.search(r"127\.0\.0\.1:(\d{2,})", text)
+        secret = re.search(r"with the password (\S+)", text)
+        if found and secret:
+            break
+        if daemon.poll() is not None:
+            sys.exit(text)
+        time.sleep(0.05)
+    host, port = "127.0.0.1", found[1]
+    address = f"{host}:{port}"
+    token = ask("/auth/login/json", {"email": "admin@localhost", "password": secret[1]})["access_token"]
+
+    alone = liveness()
+    before = resident()
+    sse = [open_stream(f"GET /events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n")
+           for _ in range(streams)]
+    while ask("/health/events", token=token)["streams"]["open"] < streams:
+        pass
+    with_sse = resident()
+    sockets = [open_stream("GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                           "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                           f"Authorization: Bearer {token}\r\n\r\n") for _ in range(streams)]
+    while ask("/health/events", token=token)["streams"]["open"] < 2 * streams:
+        pass
+    with_both = resident()
+    beside = liveness()
+
+    waiting = selectors.DefaultSelector()
+    for client in sse + sockets:
+        client.setblocking(False)
+        waiting.register(client, selectors.EVENT_READ)
+    begin = time.perf_counter()
+    for i in range(EVENTS):
+        ask("/circles", {"name": f"c{i}"}, token)
+    left = EVENTS * 2 * streams
+    tails = {}
+    while left > 0:
+        ready = waiting.select(timeout=30)
+        if not ready:
+            sys.exit(f"{left} of {EVENTS * 2 * streams} did not arrive")
+        for key, _ in ready:
+            # What was cut by the last read is looked for again.
+            text = tails.get(key.fd, b"") + key.fileobj.recv(1 << 20)
+            left -= text.count(MARK)
+            tails[key.fd] = text[1 - len(MARK):]
+    passed = time.perf_counter() - begin
+
+    print(f"Server-Sent Events  {(with_sse - before) / streams:6.1f} KiB each")
+    print(f"WebSockets          {(with_both - with_sse) / streams:6.1f} KiB each")
+    print(f"liveness alone      {json.dumps(alone)}")
+    print(f"liveness beside     {json.dumps(beside)}")
+    print(f"{EVENTS} events to {2 * streams} streams in {passed:.2f} s: {EVENTS * 2 * streams / passed:,.0f} a second")
+finally:
+    daemon.send_signal(signal.SIGTERM)
+    daemon.wait(30)
+    shutil.rmtree(directory, ignore_errors=True)
