@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/base/utf8.h"
+
 namespace gathering::ws {
 namespace {
 
@@ -11,6 +13,7 @@ constexpr std::size_t kShortMax = 125;         // lengths that need no further b
 constexpr std::uint64_t kMediumMax = 0xFFFF;
 constexpr std::uint8_t kMedium = 126;
 constexpr std::uint8_t kLong = 127;
+constexpr std::size_t kUtf8BytesMax = 4;   // of one character
 constexpr std::size_t kKeptBytes = 4'096;  // of a buffer that is empty
 
 std::uint8_t Byte(char c) {
@@ -32,6 +35,17 @@ bool MayBeSent(std::uint16_t code) {
   return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 
+// The bytes at the front that are ASCII, in steps of eight.
+std::size_t AsciiWords(std::string_view bytes) {
+  constexpr std::uint64_t kHighBits = 0x8080'8080'8080'8080;
+  std::size_t size = 0;
+  for (std::uint64_t word = 0; size + sizeof word <= bytes.size(); size += sizeof word) {
+    std::memcpy(&word, bytes.data() + size, sizeof word);
+    if ((word & kHighBits) != 0) break;
+  }
+  return size;
+}
+
 void Forget(std::string& buffer) {
   buffer.clear();
   if (buffer.capacity() > kKeptBytes) buffer.shrink_to_fit();
@@ -39,21 +53,22 @@ void Forget(std::string& buffer) {
 
 }  // namespace
 
-// Table 3-7 of the Unicode standard: which bytes may follow which.
+// Whole characters as long as there are any; what a cut leaves of one after table 3-7 of the Unicode
+// standard, which says which bytes may follow which.
 bool Utf8Check::Feed(std::string_view bytes) {
-  std::size_t i = 0;
-  while (i < bytes.size()) {
+  while (!bytes.empty()) {
     if (missing_ == 0) {
-      std::uint64_t word = 0;
-      constexpr std::uint64_t kHighBits = 0x8080'8080'8080'8080;
-      while (i + sizeof word <= bytes.size()) {
-        std::memcpy(&word, bytes.data() + i, sizeof word);
-        if ((word & kHighBits) != 0) break;
-        i += sizeof word;
+      bytes.remove_prefix(AsciiWords(bytes));
+      std::size_t length = 1;
+      while (bytes.size() >= kUtf8BytesMax && Byte(bytes.front()) >= 0x80 && length > 0) {
+        length = Utf8Length(bytes);
+        bytes.remove_prefix(length);
       }
-      if (i == bytes.size()) break;
+      if (length == 0) return false;
+      if (bytes.empty()) break;
     }
-    const std::uint8_t c = Byte(bytes[i++]);
+    const std::uint8_t c = Byte(bytes.front());
+    bytes.remove_prefix(1);
     if (missing_ > 0) {
       if (c < low_ || c > high_) return false;
       --missing_;
@@ -238,6 +253,9 @@ Received Decoder::FinishClose() {
     return Received::kFailed;
   }
   over_ = true;
+  std::string{}.swap(in_);
+  at_ = 0;
+  std::string{}.swap(message_);
   return Received::kClose;
 }
 

@@ -41,7 +41,7 @@ class Utf8Check {
  public:
   [[nodiscard]] bool Feed(std::string_view bytes);               // false: it cannot become UTF-8 any more
   [[nodiscard]] bool complete() const { return missing_ == 0; }  // no character is cut
-  void Reset() { missing_ = 0; }
+  void Reset() { *this = {}; }
 
  private:
   std::uint8_t missing_ = 0;  // bytes of the character begun
