@@ -137,12 +137,13 @@ struct ServeOptions {
 };
 [[nodiscard]] Exit Serve(const Context& context, const ServeOptions& options);  // serve.cpp
 
-Action DeclareBenchDb(CLI::App& app, Context& context);     // bench_db.cpp
-Action DeclareMigrate(CLI::App& app, Context& context);     // migrate.cpp
-Action DeclareConfig(CLI::App& app, Context& context);      // config.cpp
-Action DeclareEmit(CLI::App& app, Context& context);        // emit.cpp
-Action DeclareHelp(CLI::App& app, Context& context);        // help.cpp
-Action DeclareCompletion(CLI::App& app, Context& context);  // completion.cpp
-Action DeclareVersion(CLI::App& app, Context& context);     // version.cpp
+Action DeclareBenchDb(CLI::App& app, Context& context);       // bench_db.cpp
+Action DeclareMigrate(CLI::App& app, Context& context);       // migrate.cpp
+Action DeclareConfig(CLI::App& app, Context& context);        // config.cpp
+Action DeclareEmit(CLI::App& app, Context& context);          // emit.cpp
+Action DeclareHelp(CLI::App& app, Context& context);          // help.cpp
+Action DeclareReplayEvents(CLI::App& app, Context& context);  // replay_events.cpp
+Action DeclareCompletion(CLI::App& app, Context& context);    // completion.cpp
+Action DeclareVersion(CLI::App& app, Context& context);       // version.cpp
 
 }  // namespace gathering::cmd

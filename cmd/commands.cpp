@@ -46,6 +46,17 @@ constexpr Example kMigrateExamples[] = {
     {"gathering migrate check && systemctl restart gathering", "go on only when the schema is current"},
 };
 
+constexpr Example kReplayEventsExamples[] = {
+    {"gathering replay-events --output events.jsonl", "keep what happened, while the log still has it"},
+    {"gathering replay-events --input events.jsonl --speed 10 --max-gap 2s",
+     "bring it into a running system, ten times as fast as it was"},
+    {"gathering replay-events", "the log into its own system: all deduplicated, nothing changes"},
+    {"gathering replay-events --from 2026-11-23T09:00:00Z --type 'task.*' --output - | jq .data",
+     "look for something"},
+    {"gathering replay-events --what-if 'window=50ms,500ms;dedup=1s,5s'",
+     "what other settings would have made of it"},
+};
+
 constexpr Example kServeExamples[] = {
     {"gathering serve", "on 127.0.0.1:8000, with a private PostgreSQL in the data directory"},
     {"gathering serve --listen 0.0.0.0:8000 --listen unix:/run/gathering.sock", "on two addresses"},
@@ -120,6 +131,34 @@ constexpr Command kCommands[] = {
          "between two migrations.",
      .examples = kMigrateExamples,
      .declare = &DeclareMigrate,
+     .shown = Shown::kPage},
+    {.name = "replay-events",
+     .help = "Bring events of the past somewhere again, or try settings on them",
+     .about =
+         "Reads the log of the configured database, or with --input what --output wrote. The log is read up "
+         "to what was newest when it began, in its order. Without --output, --dry-run or --what-if the "
+         "events are brought into the log of the configured database, where every daemon's streams hear of "
+         "them; sequence numbers are drawn anew. An event that is there already, by its id and time, is "
+         "left as it is: done twice it changes nothing, and the log into its own system is all deduplicated. "
+         "What is older than events.retention is forgotten again within the hour. What the daemons tell "
+         "each other (token.revoked) is left out.\n\n"
+         "Of an input an id counts once; a million of them are remembered. Lines that are no events are "
+         "named on stderr, the first 20, and counted. With --speed, an event is due as long after the one "
+         "before as it was then, and what is late is made up for.\n\n"
+         "A file is written as FILE.partial and gets its name at the end; without --resume an interrupted "
+         "run leaves none. With --resume nothing is lost or doubled, whenever it is killed, in the system "
+         "and in files; what a pipe was given after the last batch it is given again. The resume file "
+         "belongs to its input and its output.\n\n"
+         "--what-if runs the daemon's own bus in virtual time, for every combination of window (how long a "
+         "batch is collected), batch (how many events are one), dedup (how long a duplicate is suppressed) "
+         "and queue (how many may wait), at most 100. One subscriber asks for batches by circle, up to "
+         "eight of its calls run at the same time, and a publisher that finds no room waits a second "
+         "before its event is shed. Duplicates are told by type, source, circle, project and the text of "
+         "data, with sorted names. Delays go from the event's moment to the end of the call it is in, told "
+         "within 1 %. The same events give the same table on any machine; they are kept in memory, a "
+         "million at most.",
+     .examples = kReplayEventsExamples,
+     .declare = &DeclareReplayEvents,
      .shown = Shown::kPage},
     {.name = "serve",
      .help = "Run the daemon",

@@ -10,6 +10,8 @@ set(GATHERING_CMD_SOURCES
   cmd/main.cpp
   cmd/man.cpp
   cmd/migrate.cpp
+  cmd/replay_events.cpp
+  cmd/replay_text.cpp
   cmd/serve.cpp
   cmd/terminal.cpp
   cmd/tool_database.cpp

@@ -70,6 +70,15 @@ set(GATHERING_CORE_SOURCES
   core/models/models.cpp
   core/personas/personas.cpp
   core/providers/providers.cpp
+  core/replay/files.cpp
+  core/replay/filter.cpp
+  core/replay/jsonl_source.cpp
+  core/replay/log_source.cpp
+  core/replay/pace.cpp
+  core/replay/position.cpp
+  core/replay/replay.cpp
+  core/replay/sink.cpp
+  core/replay/what_if.cpp
   core/schema/describe.cpp
   core/schema/parser.cpp
   core/schema/reader.cpp
@@ -103,6 +112,7 @@ set(GATHERING_SQL
   core/models/models.sql
   core/personas/personas.sql
   core/providers/providers.sql
+  core/replay/replay.sql
   core/skills/skills.sql
   core/tasks/tasks.sql
 )
