@@ -51,8 +51,7 @@ constexpr Example kReplayEventsExamples[] = {
     {"gathering replay-events --input events.jsonl --speed 10 --max-gap 2s",
      "bring it into a running system, ten times as fast as it was"},
     {"gathering replay-events", "the log into its own system: all deduplicated, nothing changes"},
-    {"gathering replay-events --from 2026-11-23T09:00:00Z --type 'task.*' --output - | jq .data",
-     "look for something"},
+    {"gathering replay-events --type 'task.*' --from 1000 --output - | jq .data", "look for something"},
     {"gathering replay-events --what-if 'window=50ms,500ms;dedup=1s,5s'",
      "what other settings would have made of it"},
 };

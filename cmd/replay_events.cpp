@@ -294,13 +294,17 @@ class ReplayEventsCommand {
     ShowProgress(ProgressText(progress.counts, Rate()));
   }
 
+  [[nodiscard]] std::chrono::duration<double> Spent() const {
+    return ended_.value_or(clock_.Now()) - started_;
+  }
   [[nodiscard]] double Rate() const {
-    const std::chrono::duration<double> spent = clock_.Now() - started_;
+    const std::chrono::duration<double> spent = Spent();
     return static_cast<double>(progress_.counts.read) / std::max(spent.count(), 1e-6);
   }
 
   // The simulations, once the events are there.
   replay::Ending TryAll(replay::Ending ending) {
+    ended_ = clock_.Now();
     const auto* collected = dynamic_cast<const replay::WhatIfSink*>(sink_.get());
     if (collected == nullptr || ending != replay::Ending::kDone) return ending;
     for (const replay::WhatIf& settings : what_if_) {
@@ -326,12 +330,11 @@ class ReplayEventsCommand {
   }
 
   void Show(bool interrupted) {
-    ReplaySummary summary{
-        .interrupted = interrupted,
-        .counts = progress_.counts,
-        .elapsed_ms = std::chrono::duration_cast<milliseconds>(clock_.Now() - started_).count(),
-        .rate = Rate(),
-        .what_if = results_};
+    ReplaySummary summary{.interrupted = interrupted,
+                          .counts = progress_.counts,
+                          .elapsed_ms = std::chrono::duration_cast<milliseconds>(Spent()).count(),
+                          .rate = Rate(),
+                          .what_if = results_};
     if (FromLog() && progress_.latest)
       summary.lag_ms = (clock_.WallNow().micros - progress_.latest->micros) / 1'000;
     if (options_.summary == "json") {
@@ -357,6 +360,7 @@ class ReplayEventsCommand {
   std::vector<replay::WhatIfResult> results_;
   std::int64_t complaints_ = 0;
   Clock::Steady started_{};
+  std::optional<Clock::Steady> ended_;  // of the replay itself
   Clock::Steady next_progress_{};
 };
 

@@ -19,10 +19,10 @@ std::string Millis(std::int64_t micros) {
 
 std::string SummaryText(const ReplaySummary& summary) {
   const replay::Counts& counts = summary.counts;
-  std::string text =
-      fmt::format("read {}, delivered {}, filtered {}, deduplicated {}, failed {}; {:.0f} a second for {}",
-                  counts.read, counts.delivered, counts.filtered, counts.deduplicated, counts.failed,
-                  summary.rate, config::ToText(milliseconds{summary.elapsed_ms}));
+  std::string text = fmt::format(
+      "read {}, delivered {}, filtered {}, deduplicated {}, failed {}; {:.0f} a second, in {:.1f} s",
+      counts.read, counts.delivered, counts.filtered, counts.deduplicated, counts.failed, summary.rate,
+      static_cast<double>(summary.elapsed_ms) / 1e3);
   if (summary.lag_ms)
     text += fmt::format("; the last event is {:.1f} s old", static_cast<double>(*summary.lag_ms) / 1e3);
   return text;

@@ -14,7 +14,7 @@ struct ReplaySummary {
   std::int64_t schema = 1;
   bool interrupted = false;
   replay::Counts counts = {};
-  std::int64_t elapsed_ms = 0;
+  std::int64_t elapsed_ms = 0;              // without what --what-if tried
   double rate = 0;                          // events read, a second
   std::optional<std::int64_t> lag_ms = {};  // of the log: how old the last event is that was read
   std::vector<replay::WhatIfResult> what_if = {};

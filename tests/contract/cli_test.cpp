@@ -138,10 +138,10 @@ TEST_CASE("no command at all shows on stderr how to go on", "[cli]") {
 }
 
 TEST_CASE("help is data, leads with examples, and fits 80 columns", "[cli]") {
-  for (const char* given :
-       {"--help", "serve --help", "migrate --help", "migrate status -h", "config --help",
-        "config print --help", "completion --help", "version --help", "help --help", "help serve",
-        "help migrate status", "help exit-codes", "help environment", "help config"}) {
+  for (const char* given : {"--help", "serve --help", "migrate --help", "migrate status -h", "config --help",
+                            "config print --help", "completion --help", "version --help", "help --help",
+                            "help serve", "help migrate status", "help exit-codes", "help environment",
+                            "help config", "replay-events --help"}) {
     INFO(given);
     const auto result = Gathering(Words(given));
     CHECK(result.code == 0);
