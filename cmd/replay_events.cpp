@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -233,9 +232,22 @@ class ReplayEventsCommand {
       if (const auto* number = std::get_if<std::int64_t>(&*run_.filter.from)) after = *number - 1;
     if (run_.filter.to)
       if (const auto* number = std::get_if<std::int64_t>(&*run_.filter.to)) up_to = std::min(up_to, *number);
-    if (resumed_) after = std::max(after, resumed_->place.sequence);
+    if (resumed_) {
+      RequireDrawn(resumed_->place.sequence);
+      after = std::max(after, resumed_->place.sequence);
+    }
     source_ = std::make_unique<replay::LogSource>(*session_, after, up_to);
     return true;
+  }
+
+  // A database that went back in time would otherwise look like one where nothing happened.
+  void RequireDrawn(std::int64_t sequence) {
+    if (sequence <= session_->Query(sql::kEventsDrawn).As<std::int64_t>(0)) return;
+    throw Error{
+        Code::kRejected,
+        fmt::format("{} is ahead of the log, which is an older copy now; name another file, or remove "
+                    "it to begin at the beginning",
+                    options_.resume)};
   }
 
   void ResolveCircle() {

@@ -4,7 +4,7 @@ _gathering() {
   if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$path ${COMP_WORDS[i]}" in
-    ' bench-db'|' completion'|' config'|' config print'|' config validate'|' config try-limits'|' help'|' migrate'|' migrate status'|' migrate up'|' migrate to'|' migrate down'|' migrate redo'|' migrate check'|' migrate verify'|' migrate baseline'|' serve'|' version') path="$path ${COMP_WORDS[i]}" ;;
+    ' bench-db'|' completion'|' config'|' config print'|' config validate'|' config try-limits'|' help'|' migrate'|' migrate status'|' migrate up'|' migrate to'|' migrate down'|' migrate redo'|' migrate check'|' migrate verify'|' migrate baseline'|' replay-events'|' serve'|' version') path="$path ${COMP_WORDS[i]}" ;;
     esac
   done
   case "$path:$prev" in
@@ -132,6 +132,25 @@ _gathering() {
     ' migrate baseline:--wait') COMPREPLY=(); return ;;
     ' migrate baseline:--lock-wait') COMPREPLY=(); return ;;
     ' migrate baseline:--lock-timeout') COMPREPLY=(); return ;;
+    ' replay-events:--config') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    ' replay-events:--data-dir') compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+    ' replay-events:--database-url') COMPREPLY=(); return ;;
+    ' replay-events:--log-level') COMPREPLY=($(compgen -W 'debug info warning error' -- "$cur")); return ;;
+    ' replay-events:--log-format') COMPREPLY=($(compgen -W 'auto console json' -- "$cur")); return ;;
+    ' replay-events:--input') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    ' replay-events:--output') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    ' replay-events:--what-if') COMPREPLY=(); return ;;
+    ' replay-events:--handler-time') COMPREPLY=(); return ;;
+    ' replay-events:--from') COMPREPLY=(); return ;;
+    ' replay-events:--to') COMPREPLY=(); return ;;
+    ' replay-events:--type') COMPREPLY=(); return ;;
+    ' replay-events:--circle') COMPREPLY=(); return ;;
+    ' replay-events:--agent') COMPREPLY=(); return ;;
+    ' replay-events:--limit') COMPREPLY=(); return ;;
+    ' replay-events:--speed') COMPREPLY=(); return ;;
+    ' replay-events:--max-gap') COMPREPLY=(); return ;;
+    ' replay-events:--resume') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    ' replay-events:--summary') COMPREPLY=($(compgen -W 'text json' -- "$cur")); return ;;
     ' serve:--config') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
     ' serve:--data-dir') compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
     ' serve:--listen') COMPREPLY=(); return ;;
@@ -141,14 +160,14 @@ _gathering() {
     ' version:--output') COMPREPLY=($(compgen -W 'text json' -- "$cur")); return ;;
   esac
   case "$path" in
-    '') words='bench-db completion config help migrate serve version --help --version --quiet --verbose' ;;
+    '') words='bench-db completion config help migrate replay-events serve version --help --version --quiet --verbose' ;;
     ' bench-db') words='--help --config --data-dir --database-url --log-level --log-format --scenario --clients --duration --warmup --rate --members --seed --output --compare --fail-if --yes --version --quiet --verbose' ;;
     ' completion') words='bash zsh fish --help --version --quiet --verbose' ;;
     ' config') words='print validate try-limits --help --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
     ' config print') words='--help --show-origin --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
     ' config validate') words='--help --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
     ' config try-limits') words='--help --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
-    ' help') words='config environment exit-codes bench-db completion config help migrate serve version --help --version --quiet --verbose' ;;
+    ' help') words='config environment exit-codes bench-db completion config help migrate replay-events serve version --help --version --quiet --verbose' ;;
     ' migrate') words='status up to down redo check verify baseline --help --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;
     ' migrate status') words='--help --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;
     ' migrate up') words='--help --dry-run --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;
@@ -158,6 +177,7 @@ _gathering() {
     ' migrate check') words='--help --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;
     ' migrate verify') words='--help --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;
     ' migrate baseline') words='--help --yes --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;
+    ' replay-events') words='--help --config --data-dir --database-url --log-level --log-format --input --output --dry-run --what-if --handler-time --from --to --type --circle --agent --limit --speed --max-gap --resume --strict --summary --version --quiet --verbose' ;;
     ' serve') words='--help --config --data-dir --listen --database-url --log-level --log-format --migrate --version --quiet --verbose' ;;
     ' version') words='--help --output --version --quiet --verbose' ;;
   esac

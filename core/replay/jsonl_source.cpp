@@ -22,10 +22,10 @@ namespace gathering::replay {
 namespace {
 
 constexpr std::size_t kReadBytes = 64 * 1024;
-constexpr std::size_t kTailBytes = 64;
-constexpr std::size_t kTypeMax = 100;  // the table's own bound
-constexpr int kIdleMs = 50;            // a writer that takes longer is waited for
-constexpr int kLookEveryMs = 100;      // at whether to stop, should the signal hit another thread
+constexpr std::size_t kTailBytes = 512;  // mostly the whole line, with its id
+constexpr std::size_t kTypeMax = 100;    // the table's own bound
+constexpr int kIdleMs = 50;              // a writer that takes longer is waited for
+constexpr int kLookEveryMs = 100;        // at whether to stop, should the signal hit another thread
 
 std::string DigestOf(std::string_view tail) {
   const Hash128 hash = SipHash{SipKey{}}.Finish(tail);

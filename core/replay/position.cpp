@@ -2,11 +2,8 @@
 
 #include <fcntl.h>
 
-#include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
-#include <system_error>
 #include <vector>
 
 #include <fmt/format.h>

@@ -354,7 +354,7 @@ TEST_CASE("a replay that is killed goes on, into a system and into a file", "[re
   Database to;
   const std::string system = directory.path() + "/system.json";
   Running bringing{to, directory.path(), "--input " + file + " --resume " + system};
-  Until([&] { return to.Events() > 0; });
+  Until([&] { return to.Events() > 500; });  // of two batches, so one is remembered
   CHECK(bringing.End(SIGKILL).code == 128 + SIGKILL);
   const std::int64_t before = to.Events();
   CHECK(before < 40'000);
@@ -383,6 +383,11 @@ TEST_CASE("a resume file of another input or output is refused", "[replay]") {
     CHECK(Lines(run.err) == 1);
     return run.err;
   };
+  const std::string of_log = directory.path() + "/log.json";
+  const Words log = {"--output", directory.path() + "/b.jsonl", "--resume", of_log};
+  REQUIRE(system.Replay(log).code == 0);
+  system.Execute("SELECT setval('events_sequence', 1)");
+  CHECK(Contains(system.Replay(log).err, "is ahead of the log"));
   REQUIRE(system.Replay({"--input", file, "--resume", resume}).code == 0);
   CHECK(Contains(refusal({}), "belongs to another input: file "));
   CHECK(Contains(refusal({"--input", file, "--output", "-"}), "belongs to another output: the log of"));
