@@ -167,9 +167,9 @@ class ReplayEventsCommand {
   }
 
   Exit Run() {
-    if (FromLog() || ToSystem()) Connect();
     Fd input;
     if (!FromLog()) input = OpenInput(options_.input);
+    if (FromLog() || ToSystem()) Connect();
     position_.input = FromLog()               ? "the log of database " + Identity()
                       : options_.input == "-" ? "standard input"
                                               : "file " + FullPath(options_.input);
@@ -229,7 +229,8 @@ class ReplayEventsCommand {
     std::int64_t after = 0;
     std::int64_t up_to = *end;
     if (run_.filter.from)
-      if (const auto* number = std::get_if<std::int64_t>(&*run_.filter.from)) after = *number - 1;
+      if (const auto* number = std::get_if<std::int64_t>(&*run_.filter.from))
+        after = std::min(*number - 1, *end);
     if (run_.filter.to)
       if (const auto* number = std::get_if<std::int64_t>(&*run_.filter.to)) up_to = std::min(up_to, *number);
     if (resumed_) {
@@ -292,11 +293,12 @@ class ReplayEventsCommand {
   }
 
   void OnComplaint(const replay::Complaint& complaint) {
-    if (++complaints_ > kComplaintsShown) return;
+    if (++complaints_ > kComplaintsShown) {
+      if (complaints_ == kComplaintsShown + 1) context_.Say("what else is wrong is only counted");
+      return;
+    }
     ShowProgress("");
     Complain(fmt::format("{} {}: {}", source_->unit(), complaint.number, complaint.what));
-    if (complaints_ == kComplaintsShown && !options_.strict)
-      context_.Say("what else is wrong is only counted");
   }
 
   void OnProgress(const replay::Progress& progress) {
@@ -353,7 +355,7 @@ class ReplayEventsCommand {
       const std::string text = schema::ToJson(summary) + "\n";
       return options_.output == "-" ? Tell(text) : Print(text);
     }
-    if (!what_if_.empty()) Print(WhatIfText(results_));
+    if (!results_.empty()) Print(WhatIfText(results_));
     context_.Say(SummaryText(summary));
   }
 

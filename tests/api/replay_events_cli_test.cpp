@@ -292,6 +292,7 @@ TEST_CASE("bad lines are named with their numbers, and strict ends at the first"
   const ProcessResult counted = other.Replay({"--input", "-", "--output", "-"}, many);
   CHECK(Contains(counted.err, "line 20: "));
   CHECK_FALSE(Contains(counted.err, "line 21: "));
+  CHECK(Contains(counted.err, "gathering: what else is wrong is only counted\n"));
   CHECK(Contains(counted.err, "failed 30"));
 }
 
@@ -386,6 +387,11 @@ TEST_CASE("a resume file of another input or output is refused", "[replay]") {
   const std::string of_log = directory.path() + "/log.json";
   const Words log = {"--output", directory.path() + "/b.jsonl", "--resume", of_log};
   REQUIRE(system.Replay(log).code == 0);
+  const Words ahead = {"--from",   "1000",
+                       "--output", directory.path() + "/c.jsonl",
+                       "--resume", directory.path() + "/ahead.json"};
+  CHECK(system.Replay(ahead).code == 0);
+  CHECK(system.Replay(ahead).code == 0);
   system.Execute("SELECT setval('events_sequence', 1)");
   CHECK(Contains(system.Replay(log).err, "is ahead of the log"));
   REQUIRE(system.Replay({"--input", file, "--resume", resume}).code == 0);
@@ -447,7 +453,7 @@ TEST_CASE("wrong use of replay-events is said before anything is done", "[replay
   const std::map<std::string, std::string> nowhere = {{"DATABASE_URL", "host=/nonexistent dbname=x"},
                                                       {"GATHERING_CONFIG", "/dev/null"}};
   const std::vector<Words> wrong = {
-      {"--input", "/nonexistent", "--dry-run"},
+      {"--input", "/nonexistent"},
       {"--input", "/", "--dry-run"},
       {"--output", "x", "--dry-run"},
       {"--dry-run", "--what-if", "window=1s"},
