@@ -65,10 +65,7 @@ class Instance {
   }
   std::string Token() {
     std::scoped_lock lock{mutex_};
-    return daemon_->Client()
-        .Post("/auth/login/json", json{{"email", kAdminEmail}, {"password", kAdminPassword}})
-        .Json()
-        .at("access_token");
+    return daemon_->AdminToken();
   }
 
  private:

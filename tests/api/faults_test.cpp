@@ -58,10 +58,7 @@ std::int64_t Sum(HttpClient& admin, const char* counter) {
 // Clients of the administrator who log in once: hashing the password would space them out.
 class Clients {
  public:
-  explicit Clients(const RunningDaemon& daemon) : daemon_(daemon) {
-    const json credentials = {{"email", kAdminEmail}, {"password", kAdminPassword}};
-    token_ = daemon.Client().Post("/auth/login/json", credentials).Json().at("access_token");
-  }
+  explicit Clients(const RunningDaemon& daemon) : daemon_(daemon), token_(daemon.AdminToken()) {}
   [[nodiscard]] HttpClient Next() const {
     HttpClient client = daemon_.Client();
     client.Use(token_);

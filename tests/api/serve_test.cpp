@@ -85,7 +85,7 @@ bool Refused(const RunningDaemon& daemon) {
 class Writers {
  public:
   Writers(const RunningDaemon& daemon, std::size_t count) {
-    const std::string token = TokenOf(daemon);
+    const std::string token = daemon.AdminToken();
     for (std::size_t i = 0; i < count; ++i) {
       threads_.emplace_back([this, address = daemon.address(), token](const std::stop_token& stop) {
         while (!stop.stop_requested()) Write(address, token, stop);
@@ -101,13 +101,6 @@ class Writers {
   }
 
  private:
-  static std::string TokenOf(const RunningDaemon& daemon) {
-    return daemon.Client()
-        .PostForm("/auth/login",
-                  {{"username", std::string{kAdminEmail}}, {"password", std::string{kAdminPassword}}})
-        .Json()
-        .at("access_token");
-  }
   // Until an error or the stop; a lost connection is what this is about.
   void Write(const std::string& address, const std::string& token, const std::stop_token& stop) {
     HttpClient client{address};
@@ -181,11 +174,7 @@ TEST_CASE("what was acknowledged is there after a restart, and a revoked token s
     RunningDaemon first{{.data_dir = data.path()}};
     HttpClient admin = first.Admin();
     id = admin.Post("/agents", NewAgent("Ada")).Json().at("id");
-    revoked = first.Admin()
-                  .PostForm("/auth/login", {{"username", std::string{kAdminEmail}},
-                                            {"password", std::string{kAdminPassword}}})
-                  .Json()
-                  .at("access_token");
+    revoked = first.AdminToken();
     HttpClient leaving = first.Client();
     leaving.Use(revoked);
     REQUIRE(leaving.Post("/auth/logout").status == 200);
@@ -308,10 +297,7 @@ TEST_CASE("two daemons on one database agree at once") {
   REQUIRE(b.Post("/circles/shared/start").status == 200);
   CHECK(a.Get("/circles/shared").Json().at("status") == "running");
 
-  const std::string token = b.PostForm("/auth/login", {{"username", std::string{kAdminEmail}},
-                                                       {"password", std::string{kAdminPassword}}})
-                                .Json()
-                                .at("access_token");
+  const std::string token = two.AdminToken();
   HttpClient on_one = one.Client();
   on_one.Use(token);
   HttpClient on_two = two.Client();

@@ -17,18 +17,11 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::json;
 
-std::string TokenOf(const RunningDaemon& daemon) {
-  return daemon.Client()
-      .Post("/auth/login/json", json{{"email", kAdminEmail}, {"password", kAdminPassword}})
-      .Json()
-      .at("access_token");
-}
-
 struct Scene {
   explicit Scene(std::map<std::string, std::string> environment = {})
       : daemon({.database_url = database.url(), .environment = std::move(environment)}),
         admin(daemon.Admin()),
-        token(TokenOf(daemon)) {}
+        token(daemon.AdminToken()) {}
 
   // Greeted.
   WsClient Open(const std::string& path = "/ws", std::string_view behind = {}) {

@@ -76,8 +76,10 @@ RunningDaemon::RunningDaemon(DaemonOptions options) : data_dir_(options.data_dir
                                         "127.0.0.1:0",    "--data-dir", data_dir_};
   arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
   std::map<std::string, std::string> environment = {
-      {"PATH", "/usr/local/bin:/usr/bin:/bin"},  {"GATHERING_LOG_FORMAT", "json"},
-      {"ADMIN_EMAIL", std::string{kAdminEmail}}, {"ADMIN_PASSWORD_HASH", std::string{kAdminHash}},
+      {"PATH", "/usr/local/bin:/usr/bin:/bin"},
+      {"GATHERING_LOG_FORMAT", "json"},
+      {"ADMIN_EMAIL", std::string{kAdminEmail}},
+      {"ADMIN_PASSWORD_HASH", std::string{kAdminHash}},
       {"SECRET_KEY", std::string{kSecret}},
       {"GATHERING_RATE_LIMITS_ENABLED", "false"},  // tests of other things ask as often as they like
   };
@@ -142,12 +144,16 @@ RunningDaemon::~RunningDaemon() {
   std::filesystem::remove(log_path_);
 }
 
-HttpClient RunningDaemon::Admin() const {
-  HttpClient client = Client();
-  const Answer answer = client.PostForm(
+std::string RunningDaemon::AdminToken() const {
+  const Answer answer = Client().PostForm(
       "/auth/login", {{"username", std::string{kAdminEmail}}, {"password", std::string{kAdminPassword}}});
   if (answer.status != 200) throw std::runtime_error{"the administrator cannot log in: " + answer.body};
-  client.Use(answer.Json().at("access_token"));
+  return answer.Json().at("access_token");
+}
+
+HttpClient RunningDaemon::Admin() const {
+  HttpClient client = Client();
+  client.Use(AdminToken());
   return client;
 }
 

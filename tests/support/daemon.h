@@ -37,7 +37,8 @@ class RunningDaemon {
   [[nodiscard]] const std::string& data_dir() const { return data_dir_; }
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] HttpClient Client() const { return HttpClient{address_}; }
-  [[nodiscard]] HttpClient Admin() const;  // logged in as the administrator
+  [[nodiscard]] std::string AdminToken() const;  // of a new login
+  [[nodiscard]] HttpClient Admin() const;        // logged in as the administrator
 
   void Signal(int signal) const;
   // The exit code, or 128 + signal; throws when it still runs at the deadline.

@@ -7,8 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/support/http.h"
-#include "tests/support/raw_client.h"
+#include "tests/support/stream_client.h"
 
 namespace gathering::test {
 
@@ -18,13 +17,10 @@ struct ServerEvent {
   nlohmann::json data;
 };
 
-class EventSource {
+class EventSource : public StreamClient {
  public:
   // Asks for the stream and takes the head of the answer.  Throws when there is none.
   EventSource(const std::string& address, std::string_view target, const Headers& headers = {});
-
-  [[nodiscard]] int status() const { return status_; }
-  [[nodiscard]] const std::string& head() const { return head_; }
 
   // The next event; none when the stream ended or nothing came in time.
   std::optional<ServerEvent> Next(std::chrono::milliseconds patience = std::chrono::seconds{20});
@@ -32,20 +28,10 @@ class EventSource {
   // Whether the server ended the stream, events that come before being passed over.
   bool Ends();
 
-  [[nodiscard]] bool ended() const { return ended_; }
-
   [[nodiscard]] std::size_t comments() const { return comments_; }  // signs of life so far
-  [[nodiscard]] RawClient& raw() { return raw_; }
 
  private:
-  bool Fill(std::chrono::milliseconds patience);
-
-  RawClient raw_;
-  std::string buffer_;
-  std::string head_;
-  int status_ = 0;
   std::size_t comments_ = 0;
-  bool ended_ = false;
 };
 
 }  // namespace gathering::test

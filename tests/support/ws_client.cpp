@@ -1,13 +1,20 @@
 #include "tests/support/ws_client.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-
-#include <array>
-#include <charconv>
 #include <stdexcept>
 
 namespace gathering::test {
+
+namespace {
+
+Headers Upgrading(Headers headers) {
+  headers.insert(headers.end(), {{"Upgrade", "websocket"},
+                                 {"Connection", "Upgrade"},
+                                 {"Sec-WebSocket-Version", "13"},
+                                 {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}});
+  return headers;
+}
+
+}  // namespace
 
 std::uint16_t ServerFrame::close_code() const {
   if (payload.size() < 2) return 0;
@@ -17,31 +24,7 @@ std::uint16_t ServerFrame::close_code() const {
 
 WsClient::WsClient(const std::string& address, std::string_view target, const Headers& headers,
                    std::string_view behind)
-    : raw_(address) {
-  std::string request = "GET " + std::string{target} +
-                        " HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-  for (const auto& [name, value] : headers) request.append(name).append(": ").append(value).append("\r\n");
-  raw_.Send(request.append("\r\n").append(behind));
-  std::size_t end = 0;
-  while ((end = buffer_.find("\r\n\r\n")) == std::string::npos) {
-    if (!Fill(std::chrono::seconds{20})) throw std::runtime_error{"no answer: " + buffer_};
-  }
-  head_ = buffer_.substr(0, end + 2);
-  buffer_.erase(0, end + 4);
-  constexpr std::size_t kStatusAt = std::string_view{"HTTP/1.1 "}.size();
-  std::from_chars(head_.data() + kStatusAt, head_.data() + kStatusAt + 3, status_);
-}
-
-bool WsClient::Fill(std::chrono::milliseconds patience) {
-  pollfd watched{.fd = raw_.descriptor(), .events = POLLIN, .revents = 0};
-  if (poll(&watched, 1, static_cast<int>(patience.count())) <= 0) return false;
-  std::array<char, 65'536> bytes;
-  const ssize_t count = recv(raw_.descriptor(), bytes.data(), bytes.size(), 0);
-  ended_ = count <= 0;
-  if (!ended_) buffer_.append(bytes.data(), static_cast<std::size_t>(count));
-  return !ended_;
-}
+    : StreamClient(address, target, Upgrading(headers), behind) {}
 
 std::optional<ServerFrame> WsClient::Next(std::chrono::milliseconds patience) {
   const auto byte = [this](std::size_t i) { return static_cast<unsigned char>(buffer_[i]); };

@@ -8,8 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/support/http.h"
-#include "tests/support/raw_client.h"
+#include "tests/support/stream_client.h"
 #include "tests/support/ws_client_frames.h"
 
 namespace gathering::test {
@@ -21,17 +20,14 @@ struct ServerFrame {
   [[nodiscard]] std::uint16_t close_code() const;  // of a close
 };
 
-class WsClient {
+class WsClient : public StreamClient {
  public:
   // Shakes hands; `behind` is sent in the same breath.  status() says how that went.
   WsClient(const std::string& address, std::string_view target, const Headers& headers = {},
            std::string_view behind = {});
 
-  [[nodiscard]] int status() const { return status_; }
-  [[nodiscard]] const std::string& head() const { return head_; }
-
-  void Send(std::string_view bytes) { raw_.Send(bytes); }
-  void Say(const nlohmann::json& message) { raw_.Send(TextFrame(message.dump())); }
+  void Send(std::string_view bytes) { raw().Send(bytes); }
+  void Say(const nlohmann::json& message) { raw().Send(TextFrame(message.dump())); }
 
   // None when the server closed or nothing came in time.
   std::optional<ServerFrame> Next(std::chrono::milliseconds patience = std::chrono::seconds{20});
@@ -43,18 +39,7 @@ class WsClient {
   std::uint16_t Closed();
 
   // Whether the connection ends without another frame.
-  bool Ends() { return !Next() && ended_; }
-
-  [[nodiscard]] RawClient& raw() { return raw_; }
-
- private:
-  bool Fill(std::chrono::milliseconds patience);
-
-  RawClient raw_;
-  std::string buffer_;
-  std::string head_;
-  int status_ = 0;
-  bool ended_ = false;
+  bool Ends() { return !Next() && ended(); }
 };
 
 }  // namespace gathering::test
