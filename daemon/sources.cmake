@@ -49,6 +49,7 @@ set(GATHERING_DAEMON_SOURCES
   daemon/openapi/docs_page.cpp
   daemon/openapi/openapi.cpp
   daemon/streams/dashboard_socket.cpp
+  daemon/streams/event_stream.cpp
   daemon/streams/feed.cpp
   daemon/streams/hub.cpp
   daemon/streams/socket.cpp

@@ -30,10 +30,6 @@ bool Inside(const Subscriber& subscriber) {
   return frame != nullptr;
 }
 
-constexpr std::uint64_t BitOf(EventType type) {
-  return std::uint64_t{1} << static_cast<unsigned>(type);
-}
-
 std::uint64_t BitsOf(const std::vector<EventType>& types) {
   if (types.empty()) return ~std::uint64_t{0};
   std::uint64_t bits = 0;

@@ -45,6 +45,12 @@ enum class EventType : std::uint8_t {
   kTokenRevoked,  // of the daemons among themselves, not for streams
 };
 
+// In a set of types.
+[[nodiscard]] constexpr std::uint64_t BitOf(EventType type) {
+  static_assert(static_cast<unsigned>(EventType::kTokenRevoked) < 64);
+  return std::uint64_t{1} << static_cast<unsigned>(type);
+}
+
 // Whether users may hear of it.
 [[nodiscard]] constexpr bool IsPublic(EventType type) {
   return type != EventType::kTokenRevoked;

@@ -1,5 +1,6 @@
 #include "core/events/log.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/db/queries.h"
@@ -19,6 +20,14 @@ std::string ToLike(std::string_view pattern) {
     like.push_back(c);
   }
   return like;
+}
+
+// None: any type.
+std::optional<std::vector<std::string>> ToLikes(const std::vector<std::string>& patterns) {
+  if (patterns.empty()) return std::nullopt;
+  std::vector<std::string> likes;
+  for (const std::string& pattern : patterns) likes.push_back(ToLike(pattern));
+  return likes;
 }
 
 }  // namespace
@@ -47,24 +56,24 @@ Record ToRecord(const Event& event) {
           .timestamp = event.time};
 }
 
-std::vector<Record> List(db::Executor& db, const RecordFilter& filter) {
-  std::optional<std::vector<std::string>> types;
-  if (!filter.types.empty()) types.emplace();
-  for (const std::string& pattern : filter.types) types->push_back(ToLike(pattern));
-  return db.All<Record>(sql::kEventsList, filter.before, types, filter.circle_id, filter.source_agent_id,
-                        filter.limit);
+std::vector<Record> List(db::Executor& db, const RecordFilter& filter, std::optional<std::int64_t> before,
+                         std::int64_t limit) {
+  return db.All<Record>(sql::kEventsList, before, ToLikes(filter.types), filter.circle_id,
+                        filter.source_agent_id, limit);
 }
 
-std::vector<Record> Between(db::Executor& db, std::int64_t after, std::int64_t up_to, std::int64_t limit) {
-  return db.All<Record>(sql::kEventsBetween, after, up_to, limit);
+std::vector<Record> Between(db::Executor& db, const RecordFilter& filter, const Span& span,
+                            std::int64_t limit) {
+  return db.All<Record>(sql::kEventsBetween, span.after, span.up_to, ToLikes(filter.types), filter.circle_id,
+                        filter.source_agent_id, limit);
 }
 
 std::optional<std::int64_t> Oldest(db::Executor& db) {
   return db.One<std::optional<std::int64_t>>(sql::kEventsOldest);
 }
 
-std::optional<std::int64_t> Maintain(db::Executor& db, std::chrono::seconds keep) {
-  return db.One<std::optional<std::int64_t>>(sql::kEventsMaintain, keep.count());
+std::int64_t Drawn(db::Executor& db) {
+  return db.One<std::int64_t>(sql::kEventsDrawn);
 }
 
 bool Fits(std::string_view pattern, std::string_view text) {
@@ -87,6 +96,11 @@ bool Fits(std::string_view pattern, std::string_view text) {
     }
   }
   return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+bool FitsAny(const std::vector<std::string>& patterns, std::string_view text) {
+  return patterns.empty() ||
+         std::ranges::any_of(patterns, [&](const std::string& pattern) { return Fits(pattern, text); });
 }
 
 }  // namespace gathering::events

@@ -45,28 +45,36 @@ struct Record {
 
 // What is not given fits everything.
 struct RecordFilter {
-  std::optional<std::int64_t> before = {};  // a sequence number, itself left out
-  std::vector<std::string> types = {};      // patterns: "task.*"
+  std::vector<std::string> types = {};  // patterns: "task.*"
   std::optional<std::int64_t> circle_id = {};
   std::optional<std::int64_t> source_agent_id = {};
-  std::int64_t limit = 100;
 };
 
-// The newest first.  May leave out events that commit while it reads: streams are for those who follow.
-[[nodiscard]] std::vector<Record> List(db::Executor& db, const RecordFilter& filter);
+// The newest first, at most `limit`, those before a position.  May leave out events that commit while it
+// reads: streams are for those who follow.
+[[nodiscard]] std::vector<Record> List(db::Executor& db, const RecordFilter& filter,
+                                       std::optional<std::int64_t> before, std::int64_t limit);
 
-// Those after one position and up to another, at most `limit`, in their order.
-[[nodiscard]] std::vector<Record> Between(db::Executor& db, std::int64_t after, std::int64_t up_to,
+// What is between two positions in the log.
+struct Span {
+  std::int64_t after = 0;
+  std::int64_t up_to = 0;  // itself included
+};
+
+// In their order, at most `limit`.
+[[nodiscard]] std::vector<Record> Between(db::Executor& db, const RecordFilter& filter, const Span& span,
                                           std::int64_t limit);
 
 // The lowest sequence number that is still kept; none: nothing is.
 [[nodiscard]] std::optional<std::int64_t> Oldest(db::Executor& db);
 
-// Prepares the log's next days and drops what is older than `keep`.  Returns how many days were dropped; none
-// when another instance is at it.
-std::optional<std::int64_t> Maintain(db::Executor& db, std::chrono::seconds keep);
+// The last sequence number that was given to anybody, who may not have committed; 0: none was.
+[[nodiscard]] std::int64_t Drawn(db::Executor& db);
 
 // Whether a text has a form in which '*' stands for any characters, and nothing else is special.
 [[nodiscard]] bool Fits(std::string_view pattern, std::string_view text);
+
+// The same of one of several patterns; of none everything has the form.
+[[nodiscard]] bool FitsAny(const std::vector<std::string>& patterns, std::string_view text);
 
 }  // namespace gathering::events

@@ -27,8 +27,11 @@ SELECT e.sequence, e.id AS event_id, e.type, e.data, e.source_agent_id, e.circle
        e.time AS timestamp
 FROM events e
 WHERE e.sequence > $1 AND e.sequence <= $2 AND e.type <> 'token.revoked'
+  AND ($3::text[] IS NULL OR e.type LIKE ANY ($3))
+  AND ($4::bigint IS NULL OR e.circle_id = $4)
+  AND ($5::bigint IS NULL OR e.source_agent_id = $5)
 ORDER BY e.sequence
-LIMIT $3;
+LIMIT $6;
 
 -- name: events_oldest
 SELECT min(sequence) AS oldest FROM events;

@@ -8,8 +8,7 @@
 // instead of one in each of them, which would queue up at the server's lock for that.
 //
 // Begins with what comes after Start.  Once an hour it prepares the log's next days and drops the old ones.
-//  Lost connections are made again and nothing is left out.  Safe from
-// any thread.
+// Lost connections are made again and nothing is left out.  Safe from any thread.
 #include <atomic>
 #include <chrono>
 #include <condition_variable>

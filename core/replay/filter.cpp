@@ -38,8 +38,7 @@ bool Filter::Fits(const events::Record& record) const {
   if (record.type == schema::ToText(events::EventType::kTokenRevoked)) return false;
   if ((from && Before(record, *from)) || (to && Beyond(record, *to))) return false;
   if (source_agent_id && record.source_agent_id != source_agent_id) return false;
-  const auto fits = [&](const std::string& pattern) { return events::Fits(pattern, record.type); };
-  if (!types.empty() && std::ranges::none_of(types, fits)) return false;
+  if (!events::FitsAny(types, record.type)) return false;
   if (circle_ids.empty() && !circle_name) return true;
   return (record.circle_id && std::ranges::find(circle_ids, *record.circle_id) != circle_ids.end()) ||
          (circle_name && NamesCircle(record, *circle_name));

@@ -1,4 +1,5 @@
 // /events: what happened, as a list and as a stream.
+#include <algorithm>
 #include <charconv>
 
 #include "core/circles/circle.h"
@@ -15,17 +16,25 @@ namespace {
 constexpr std::int64_t kListMax = 1'000;
 constexpr std::string_view kLastEventId = "Last-Event-ID";
 
-struct ListQuery {
+// Which events.
+struct ChoiceQuery {
   std::vector<std::string> type;
   std::optional<std::string> circle;
   std::optional<std::int64_t> agent;
-  std::optional<std::int64_t> before;
-  std::int64_t limit = 100;
 
   static void Fields(auto& self, auto& visit) {
     visit("type", self.type, {.doc = "May come several times; * stands for anything: task.*", .max = 20});
     visit("circle", self.circle, {.doc = "The circle's name"});
     visit("agent", self.agent, {.doc = "The agent that did it"});
+  }
+};
+
+struct ListQuery : ChoiceQuery {
+  std::optional<std::int64_t> before;
+  std::int64_t limit = 100;
+
+  static void Fields(auto& self, auto& visit) {
+    ChoiceQuery::Fields(self, visit);
     visit("before", self.before, {.doc = "A sequence number: next_before of the page before", .min = 1});
     visit("limit", self.limit, {.min = 1, .max = kListMax});
   }
@@ -41,35 +50,27 @@ struct EventList {
   }
 };
 
-struct StreamQuery {
-  std::vector<std::string> type;
-  std::optional<std::string> circle;
-  std::optional<std::int64_t> agent;
+struct StreamQuery : ChoiceQuery {
   std::optional<std::int64_t> last_event_id;
-  std::optional<std::string> token;
+  TokenQuery token;
 
   static void Fields(auto& self, auto& visit) {
-    visit("type", self.type, {.doc = "May come several times; * stands for anything: task.*", .max = 20});
-    visit("circle", self.circle, {.doc = "The circle's name"});
-    visit("agent", self.agent, {.doc = "The agent that did it"});
+    ChoiceQuery::Fields(self, visit);
     visit("last_event_id", self.last_event_id,
           {.doc = "Go on behind this event; as the Last-Event-ID field, which wins", .min = 0});
-    visit("token", self.token, {.doc = "Of who asks, where no Authorization field can be sent"});
+    TokenQuery::Fields(self.token, visit);
   }
 };
 
-std::optional<std::int64_t> CircleId(Call& call, const std::optional<std::string>& name) {
-  if (!name) return std::nullopt;
-  return circles::IdOf(call.db(), *name);
+events::RecordFilter FilterOf(Call& call, const ChoiceQuery& query) {
+  events::RecordFilter filter{.types = query.type, .source_agent_id = query.agent};
+  if (query.circle) filter.circle_id = circles::IdOf(call.db(), *query.circle);
+  return filter;
 }
 
 EventList List(Call& call, Query<ListQuery> query) {
   EventList list;
-  list.events = events::List(call.db(), {.before = query->before,
-                                         .types = query->type,
-                                         .circle_id = CircleId(call, query->circle),
-                                         .source_agent_id = query->agent,
-                                         .limit = query->limit + 1});
+  list.events = events::List(call.db(), FilterOf(call, query.value), query->before, query->limit + 1);
   if (static_cast<std::int64_t>(list.events.size()) > query->limit) {
     list.events.pop_back();
     list.next_before = list.events.back().sequence;
@@ -88,24 +89,26 @@ std::optional<std::int64_t> LastEventId(const Call& call, const StreamQuery& que
   return id;
 }
 
-// What the client missed.  The stream listens already, so nothing falls in between.
-void CatchUp(Call& call, std::int64_t last, streams::SseStream& stream) {
+// What the client missed of what it wants.  The stream listens already, so nothing falls in between.
+void CatchUp(Call& call, const events::RecordFilter& filter, std::int64_t last, streams::SseStream& stream) {
   const auto position = call.services().feed.Position();
   if (!position) throw Unavailable("the log of events cannot be read yet", std::chrono::seconds{1});
-  stream.LeaveOut(*position);
-  if (last > *position) return stream.SendGap(last, *position);  // of another log
+  stream.LeaveOut(std::max(last, *position));  // another instance may have read further than this one
   const std::int64_t most = call.services().config.streams.catch_up_max;
-  const auto oldest = events::Oldest(call.db());
-  const auto missed = events::Between(call.db(), last, *position, most);
+  const auto missed = events::Between(call.db(), filter, {.after = last, .up_to = *position}, most);
   stream.SendFirst(missed, static_cast<std::int64_t>(missed.size()) == most);
+  const auto oldest = events::Oldest(call.db());
   if (oldest && *oldest > last + 1) stream.SendGap(last, *oldest);
 }
 
 Streaming Follow(Call& call, Query<StreamQuery> query) {
   const auto last = LastEventId(call, query.value);
-  streams::Wanted wanted{query->type, CircleId(call, query->circle), query->agent};
-  auto stream = std::make_unique<streams::SseStream>(StreamPartsOf(call), std::move(wanted));
-  if (last) CatchUp(call, *last, *stream);
+  const events::RecordFilter filter = FilterOf(call, query.value);
+  // A place in another log, or in what a restored copy has forgotten, says nothing about this one.
+  const std::int64_t drawn = last ? events::Drawn(call.db()) : 0;
+  auto stream = std::make_unique<streams::SseStream>(StreamPartsOf(call), filter);
+  if (last > drawn) stream->SendGap(*last, drawn);
+  if (last && *last <= drawn) CatchUp(call, filter, *last, *stream);
   return {.stream = std::move(stream),
           .content_type = "text/event-stream",
           .headers = {{"X-Accel-Buffering", "no"}}};
@@ -114,7 +117,7 @@ Streaming Follow(Call& call, Query<StreamQuery> query) {
 constexpr Route kRoutes[] = {
     {"events.list", Method::kGet, "/events", Authority::kUser, Tier::kRead, Statements{2}, Handle<&List>,
      "What happened, the newest first."},
-    {"events.stream", Method::kGet, "/events/stream", Authority::kUser, Tier::kRead, Statements{3},
+    {"events.stream", Method::kGet, "/events/stream", Authority::kUser, Tier::kRead, Statements{4},
      Handle<&Follow>, "What happens, as Server-Sent Events."},
 };
 static_assert(WellFormed(kRoutes));

@@ -1,6 +1,7 @@
 #include "daemon/api/stream_parts.h"
 
 #include "core/auth/authority.h"
+#include "core/auth/token.h"
 #include "core/config/config.h"
 #include "daemon/loop/loop.h"
 #include "daemon/streams/feed.h"
@@ -9,8 +10,8 @@ namespace gathering::http {
 namespace {
 
 auth::Sha256 TokenOf(const Call& call) {
-  if (!call.query_token().empty()) return auth::Sha256Of(auth::BearerToken(call.query_token()));
-  const auto header = call.request().Find("Authorization");
+  auto header = call.request().Find("Authorization");
+  if (!call.query_token().empty()) header = call.query_token();
   return header ? auth::Sha256Of(auth::BearerToken(header)) : auth::Sha256{};  // nobody needs one
 }
 
@@ -24,7 +25,7 @@ streams::StreamParts StreamPartsOf(Call& call) {
           .loop = loop,
           .config = call.services().config.streams,
           .ends_at = loop.now() + left,
-          .token = TokenOf(call)};
+          .token_sha256 = auth::Hex(TokenOf(call))};
 }
 
 }  // namespace gathering::http

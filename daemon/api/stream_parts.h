@@ -1,9 +1,22 @@
 #pragma once
 // What a stream gets from the request that opens it.
+#include <optional>
+#include <string>
+
 #include "daemon/http/call.h"
 #include "daemon/streams/hub.h"
 
 namespace gathering::http {
+
+// Where no Authorization field can be sent.  Read before the handler (Api::Authorise); named here for
+// OpenAPI.
+struct TokenQuery {
+  std::optional<std::string> token;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("token", self.token, {.doc = "Of who asks, where no Authorization field can be sent"});
+  }
+};
 
 // On the request's fiber.
 [[nodiscard]] streams::StreamParts StreamPartsOf(Call& call);

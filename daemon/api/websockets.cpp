@@ -1,9 +1,7 @@
 // /ws: events over WebSockets.
-#include <algorithm>
-
-#include "core/config/config.h"
 #include "daemon/api/stream_parts.h"
 #include "daemon/api/table.h"
+#include "daemon/http/api.h"
 #include "daemon/http/status.h"
 #include "daemon/streams/dashboard_socket.h"
 #include "daemon/streams/feed.h"
@@ -13,21 +11,13 @@
 namespace gathering::http {
 namespace {
 
-struct TokenQuery {
-  std::optional<std::string> token;
-
-  static void Fields(auto& self, auto& visit) {
-    visit("token", self.token, {.doc = "Of who asks, where no Authorization field can be sent"});
-  }
-};
-
 struct DashboardQuery {
   std::string client_id;
-  std::optional<std::string> token;
+  TokenQuery token;
 
   static void Fields(auto& self, auto& visit) {
     visit("client_id", self.client_id, {.doc = "How it is called in /ws/stats", .max = 200});
-    visit("token", self.token, {.doc = "Of who asks, where no Authorization field can be sent"});
+    TokenQuery::Fields(self.token, visit);
   }
 };
 
@@ -35,11 +25,10 @@ struct DashboardQuery {
 void CheckOrigin(Call& call) {
   const auto origin = call.request().Find("Origin");
   if (!origin) return;  // no browser
-  const auto& allowed = call.services().config.http.cors_origins;
   const std::string_view host = call.request().Find("Host").value_or("");
   const std::size_t scheme = origin->find("://");
   const bool ours = scheme != std::string_view::npos && origin->substr(scheme + 3) == host;
-  if (!ours && std::ranges::find(allowed, *origin) == allowed.end())
+  if (!ours && !call.services().api.cors().Allows(*origin))
     throw HttpError{403, "pages of this origin may not open a WebSocket; see http.cors_origins", {}};
 }
 

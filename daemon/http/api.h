@@ -55,6 +55,9 @@ class Api {
 
   [[nodiscard]] const RouteStatistics& route_statistics() const { return route_statistics_; }
 
+  // Which pages of other origins may ask.
+  [[nodiscard]] const Cors& cors() const { return cors_; }
+
  private:
   struct Progress;
   class Account;

@@ -60,7 +60,7 @@ DashboardSocket::~DashboardSocket() {
 }
 
 void DashboardSocket::OnEvent(Parcel& parcel) {
-  if (!open() || !events::IsPublic(parcel.event().type)) return;
+  if (!open()) return;
   dashboards_.NoteBroadcast(parcel.event().sequence);
   Send(parcel.for_dashboard());
 }

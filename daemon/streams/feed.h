@@ -3,7 +3,6 @@
 // instance's bus, and given to its streams.
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <optional>
 
 #include "core/config/config.h"

@@ -43,6 +43,12 @@ struct DashboardFrame {
   }
 };
 
+// The token, as a listener has it; empty, as no listener has it, when the event does not say.
+std::string RevokedBy(const events::Event& event) {
+  const auto data = nlohmann::json::parse(event.data.text, nullptr, false);
+  return data.is_object() ? data.value("sha256", std::string{}) : std::string{};
+}
+
 }  // namespace
 
 const std::string& Parcel::for_sse() {
@@ -151,26 +157,20 @@ void Hub::GiveOut(Lane& lane) {
     each([](Listener& listener) { listener.OnLost(); });
   }
   for (const events::EventPointer& event : pending.events) {
-    if (event->type == events::EventType::kTokenRevoked) {
-      Revoke(lane, *event);
-    } else {
+    if (events::IsPublic(event->type)) {
       Parcel parcel{*event};
       each([&](Listener& listener) { listener.OnEvent(parcel); });
+    } else {
+      const std::string revoked = RevokedBy(*event);
+      each([&](Listener& listener) {
+        if (listener.token_sha256_ == revoked) listener.OnRevoked();
+      });
     }
     lane.position = std::max(lane.position, event->sequence);
   }
   each([](Listener& listener) { listener.OnTurn(); });
   lane.giving_out = false;
   std::erase(lane.listeners, nullptr);
-}
-
-void Hub::Revoke(Lane& lane, const events::Event& event) {
-  const auto data = nlohmann::json::parse(event.data.text, nullptr, false);
-  const std::string sha256 = data.is_object() ? data.value("sha256", std::string{}) : std::string{};
-  for (std::size_t i = 0; i < lane.listeners.size(); ++i) {
-    Listener* const listener = lane.listeners[i];
-    if (listener != nullptr && auth::Hex(listener->token_) == sha256) listener->OnRevoked();
-  }
 }
 
 }  // namespace gathering::streams

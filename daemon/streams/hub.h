@@ -8,13 +8,10 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
-#include "core/auth/token.h"
-#include "core/base/count.h"
 #include "core/base/guarded.h"
 #include "core/config/config.h"
 #include "core/events/bus.h"
@@ -46,7 +43,7 @@ class Parcel {
 // A stream.  Belongs to the loop on which it joined.
 class Listener {
  public:
-  explicit Listener(const auth::Sha256& token) : token_(token) {}
+  explicit Listener(std::string token_sha256) : token_sha256_(std::move(token_sha256)) {}
 
   virtual void OnEvent(Parcel& parcel) = 0;
   virtual void OnTurn() = 0;     // after all of a turn's events
@@ -58,7 +55,7 @@ class Listener {
 
  private:
   friend class Hub;
-  const auth::Sha256 token_;
+  const std::string token_sha256_;
 };
 
 class Hub;
@@ -68,8 +65,8 @@ struct StreamParts {
   Hub& hub;
   loop::Loop& loop;
   const StreamsConfig& config;
-  Clock::Steady ends_at;  // the token's time is over
-  auth::Sha256 token;
+  Clock::Steady ends_at;     // the token's time is over
+  std::string token_sha256;  // in hexadecimal digits
 };
 
 struct HubStats {
@@ -115,7 +112,6 @@ class Hub {
 
   void OnEvents(const events::Batch& batch);
   void GiveOut(Lane& lane);
-  static void Revoke(Lane& lane, const events::Event& event);
 
   static thread_local Lane* here_;  // of this thread's loop
 

@@ -1,6 +1,5 @@
 #include "daemon/streams/socket.h"
 
-#include <algorithm>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -16,26 +15,12 @@ constexpr schema::JsonLimits kMessageLimits{.depth_max = 16, .nodes_max = 2'000,
 
 }  // namespace
 
-Socket::Socket(const StreamParts& parts)
-    : Listener(parts.token),
-      Timer(parts.loop.timers()),
-      hub_(parts.hub),
-      loop_(parts.loop),
-      config_(parts.config),
-      ends_at_(parts.ends_at),
-      decoder_({}) {}
-
-Socket::~Socket() {
-  Leave();
-}
-
 void Socket::OnOpen(http::Outlet& outlet) {
-  outlet_ = &outlet;
-  hub_.Join(*this);
-  joined_ = true;
-  SetNextDeadline();
+  Open(outlet);
+  Join();
+  KeepAlive();
   Greet();
-  outlet_->Send(std::exchange(out_, {}));
+  outlet.Send(std::exchange(out_, {}));
 }
 
 void Socket::OnInput(std::string_view bytes) {
@@ -58,7 +43,7 @@ void Socket::OnInput(std::string_view bytes) {
       Close(decoder_.close_code(), decoder_.detail());
     }
   }
-  if (outlet_ != nullptr && !out_.empty()) outlet_->Send(std::exchange(out_, {}));
+  if (outlet() != nullptr && !out_.empty()) outlet()->Send(std::exchange(out_, {}));
 }
 
 void Socket::HearText(std::string_view text) {
@@ -72,8 +57,8 @@ void Socket::HearText(std::string_view text) {
 }
 
 bool Socket::TooMuch() {
-  if (loop_.now() - second_ >= std::chrono::seconds{1}) {
-    second_ = loop_.now();
+  if (loop().now() - second_ >= std::chrono::seconds{1}) {
+    second_ = loop().now();
     messages_ = 0;
   }
   if (++messages_ <= kMessagesPerSecondMax) return false;
@@ -87,45 +72,26 @@ void Socket::Say(std::string_view text) {
 
 void Socket::OnTurn() {
   if (!open() || out_.empty()) return;
-  outlet_->Send(std::exchange(out_, {}));
-  outlet_->Flush();
-  if (open() && outlet_->unsent() > config_.buffer_bytes_max)
-    Close(ws::kTryAgainLater, "the client does not read");
+  outlet()->Send(std::exchange(out_, {}));
+  outlet()->Flush();
+  if (open() && TooLong(outlet()->unsent())) Close(ws::kTryAgainLater, "the client does not read");
 }
 
-void Socket::OnDeadline() {
-  if (loop_.now() >= ends_at_) return Close(ws::kPolicyViolation, "the token has expired");
+void Socket::OnHeartbeat() {
   if (!std::exchange(heard_, false)) return Close(ws::kGoingAway, "no sign of life");
   std::string ping;
   ws::AppendFrame(ws::Opcode::kPing, {}, ping);
-  outlet_->Send(ping);
-  SetNextDeadline();
-  outlet_->Flush();
-}
-
-void Socket::SetNextDeadline() {
-  SetDeadline(std::min(loop_.now() + config_.heartbeat, ends_at_));
+  outlet()->Send(ping);
+  outlet()->Flush();
 }
 
 void Socket::Close(std::uint16_t code, std::string_view reason) {
   if (std::exchange(closing_, true)) return;
-  Leave();
-  ClearDeadline();
-  if (outlet_ == nullptr) return;
-  ws::AppendClose(code, reason, out_);
-  outlet_->Send(std::exchange(out_, {}));
-  outlet_->Finish();
-  outlet_->Flush();
-}
-
-void Socket::OnClosed() {
-  outlet_ = nullptr;
-  ClearDeadline();
-  Leave();
-}
-
-void Socket::Leave() {
-  if (std::exchange(joined_, false)) hub_.Leave(*this);
+  if (outlet() != nullptr) {
+    ws::AppendClose(code, reason, out_);
+    outlet()->Send(std::exchange(out_, {}));
+  }
+  End();
 }
 
 }  // namespace gathering::streams

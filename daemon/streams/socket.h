@@ -5,7 +5,6 @@
 // A client that does not read is closed, and so is one that says too much; every `heartbeat` it is asked for
 // a sign of life, and without one until the next it is gone.  The end of its token closes it (1008), and so
 // does the daemon's (1001).
-#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,23 +12,18 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include "core/base/clock.h"
-#include "core/config/config.h"
-#include "daemon/http/stream.h"
-#include "daemon/loop/timers.h"
-#include "daemon/streams/hub.h"
+#include "daemon/streams/event_stream.h"
 #include "daemon/ws/frames.h"
 
 namespace gathering::streams {
 
-class Socket : public http::Stream, public Listener, private loop::Timer {
+class Socket : public EventStream {
  public:
-  explicit Socket(const StreamParts& parts);
-  ~Socket() override;
+  explicit Socket(const StreamParts& parts) : EventStream(parts), decoder_({}) {}
 
   void OnOpen(http::Outlet& outlet) final;
   void OnInput(std::string_view bytes) final;
   void OnDrain() final { Close(ws::kGoingAway, "the server stops"); }
-  void OnClosed() override;
   void OnTurn() final;
   void OnRevoked() final { Close(ws::kPolicyViolation, "the token was revoked"); }
   void OnLost() final { Close(ws::kTryAgainLater, "too many events"); }
@@ -41,25 +35,18 @@ class Socket : public http::Stream, public Listener, private loop::Timer {
 
   void Say(std::string_view text);  // a text message, sent when the call that this is in returns
   void Close(std::uint16_t code, std::string_view reason);
-  [[nodiscard]] bool open() const { return outlet_ != nullptr && !closing_; }
+  [[nodiscard]] bool open() const { return outlet() != nullptr && !closing_; }
 
  private:
   static constexpr std::uint32_t kMessagesPerSecondMax = 100;
 
-  void OnDeadline() final;
-  void SetNextDeadline();
+  void OnHeartbeat() final;
+  void OnExpired() final { Close(ws::kPolicyViolation, "the token has expired"); }
   void HearText(std::string_view text);
   [[nodiscard]] bool TooMuch();
-  void Leave();
 
-  Hub& hub_;
-  loop::Loop& loop_;
-  const StreamsConfig& config_;
-  const Clock::Steady ends_at_;
   ws::Decoder decoder_;
-  http::Outlet* outlet_ = nullptr;
   std::string out_;  // frames not given to the outlet yet
-  bool joined_ = false;
   bool closing_ = false;
   bool heard_ = true;  // a sign of life since the last question
   Clock::Steady second_{};

@@ -5,52 +5,43 @@
 // A client that does not read is disconnected, not buffered for: it comes back and gets the rest from the
 // log.  Every `heartbeat` a comment keeps proxies and clients from giving up.  The stream ends when its token
 // does.
-#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "core/base/clock.h"
-#include "core/config/config.h"
 #include "core/events/log.h"
-#include "daemon/http/stream.h"
-#include "daemon/loop/timers.h"
-#include "daemon/streams/hub.h"
+#include "daemon/streams/event_stream.h"
 
 namespace gathering::streams {
 
 // One event of a stream: its id, its type, and an events::Record.
 [[nodiscard]] std::string ToSse(const events::Record& record);
 
-// What a stream's client wants to hear of; what is not given fits everything.
+// The events a filter fits, told in a moment.
 class Wanted {
  public:
-  // `types` are patterns (events::Fits).
-  Wanted(const std::vector<std::string>& types, std::optional<std::int64_t> circle_id,
-         std::optional<std::int64_t> source_agent_id);
+  explicit Wanted(const events::RecordFilter& filter);
 
   [[nodiscard]] bool Fits(const events::Event& event) const;
-  [[nodiscard]] bool Fits(const events::Record& record) const;
 
  private:
-  const std::vector<std::string> patterns_;
+  std::uint64_t types_ = 0;  // a bit for each of ours that fits
   const std::optional<std::int64_t> circle_id_;
   const std::optional<std::int64_t> source_agent_id_;
-  std::uint64_t types_ = 0;  // a bit for each of ours that fits
 };
 
-class SseStream final : public http::Stream, public Listener, private loop::Timer {
+class SseStream final : public EventStream {
  public:
   // Hears of events from now on, and keeps them until it is opened.  On the loop's thread.
-  SseStream(const StreamParts& parts, Wanted wanted);
-  ~SseStream() override;
+  SseStream(const StreamParts& parts, const events::RecordFilter& filter);
 
   // Of events up to a position the client hears otherwise.
   void LeaveOut(std::int64_t up_to) { up_to_ = up_to; }
 
-  // What came before, sent first.  With `more` the stream ends behind it, and the client comes back for the
-  // rest.
+  // What came before of what it wants, sent first.  With `more` the stream ends behind it, and the client
+  // comes back for the rest.
   void SendFirst(const std::vector<events::Record>& records, bool more);
 
   // Something between two positions is not in the log any more.
@@ -58,27 +49,19 @@ class SseStream final : public http::Stream, public Listener, private loop::Time
 
   void OnOpen(http::Outlet& outlet) override;
   void OnInput(std::string_view) override {}  // a client has nothing to say
-  void OnDrain() override { End(); }
-  void OnClosed() override;
+  void OnDrain() override { Finish(); }
 
   void OnEvent(Parcel& parcel) override;
   void OnTurn() override;
-  void OnRevoked() override { End(); }
-  void OnLost() override { End(); }
+  void OnRevoked() override { Finish(); }
+  void OnLost() override { Finish(); }
 
  private:
-  void OnDeadline() override;
-  void SetNextDeadline();
-  void End();
-  void Leave();
+  void OnHeartbeat() override;
+  void OnExpired() override { Finish(); }
+  void Finish();
 
-  Hub& hub_;
-  loop::Loop& loop_;
-  const StreamsConfig& config_;
-  const Clock::Steady ends_at_;
   const Wanted wanted_;
-  http::Outlet* outlet_ = nullptr;  // null: not open yet, or closed
-  bool joined_ = true;
   bool ending_ = false;
   bool fresh_ = false;       // something was sent in this turn
   std::string before_open_;  // what is to be sent first

@@ -5,8 +5,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "core/schema/writer.h"
-
 namespace gathering::streams {
 namespace {
 
@@ -40,7 +38,7 @@ TopicSocket::TopicSocket(const StreamParts& parts, const Clock& clock, std::uint
     : Socket(parts), clock_(clock), id_(fmt::format("ws-{}", number)), connected_at_(clock.WallNow()) {}
 
 void TopicSocket::OnEvent(Parcel& parcel) {
-  if (!open() || !events::IsPublic(parcel.event().type)) return;
+  if (!open()) return;
   const bool fits = topics_.empty() || std::ranges::any_of(parcel.topics(), [this](const std::string& topic) {
                       return topics_.contains(topic) ||
                              topics_.contains(std::string_view{topic}.substr(0, topic.find(':')));

@@ -20,13 +20,6 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::json;
 
-std::string TokenOf(const RunningDaemon& daemon) {
-  return daemon.Client()
-      .Post("/auth/login/json", json{{"email", kAdminEmail}, {"password", kAdminPassword}})
-      .Json()
-      .at("access_token");
-}
-
 Headers Bearing(const std::string& token) {
   return {{"Authorization", "Bearer " + token}};
 }
@@ -36,7 +29,7 @@ struct Scene {
   explicit Scene(std::map<std::string, std::string> environment = {})
       : daemon({.database_url = database.url(), .environment = std::move(environment)}),
         admin(daemon.Admin()),
-        token(TokenOf(daemon)) {}
+        token(daemon.AdminToken()) {}
 
   EventSource Open(const std::string& query = "", const std::string& last_event_id = "") {
     Headers headers = Bearing(token);
@@ -47,6 +40,12 @@ struct Scene {
     REQUIRE(admin.Post("/circles", json{{"name", circle}}).status == 201);
   }
   json Report() { return admin.Get("/health/events").Json(); }
+  // Until the daemon has read of the log what there is.
+  void Settle() {
+    const auto newest = admin.Get("/events?limit=1").Json().at("events").at(0).at("sequence");
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (Report().at("log").at("position") < newest) REQUIRE(std::chrono::steady_clock::now() < deadline);
+  }
 
   FreshDatabase database;
   RunningDaemon daemon;
@@ -145,6 +144,7 @@ TEST_CASE("who comes back goes on where it was, without a gap and without anythi
     made.push_back("missed-" + std::to_string(i));
     here.Make(made.back());
   }
+  here.Settle();
   // Seven at a time, then the stream ends for the client to come again.
   Texts heard;
   std::size_t streams = 0;
@@ -169,6 +169,24 @@ TEST_CASE("who comes back goes on where it was, without a gap and without anythi
   CHECK(here.Open("?last_event_id=" + last).status() == 200);
 }
 
+TEST_CASE("who comes back for a few things is not kept from them by many others") {
+  Scene here{{{"GATHERING_STREAMS_CATCH_UP_MAX", "5"}}};
+  std::string last;
+  {
+    EventSource source = here.Open();
+    here.Make("seen");
+    last = source.Next()->id;
+  }
+  for (int i = 0; i < 20; ++i) here.Make("other-" + std::to_string(i));
+  REQUIRE(here.admin.Post("/circles/other-3/start").status == 200);
+  EventSource source = here.Open("?type=circle.started", last);
+  CHECK(Circles(source, 1) == Texts{"other-3"});
+  REQUIRE(here.admin.Post("/circles/other-4/start").status == 200);
+  CHECK(Circles(source, 1) == Texts{"other-4"});
+  EventSource of_circle = here.Open("?circle=other-19", last);
+  CHECK(Circles(of_circle, 1) == Texts{"other-19"});
+}
+
 TEST_CASE("a client whose place is not in the log any more is told of the gap") {
   Scene here;
   here.Make("old");
@@ -182,6 +200,22 @@ TEST_CASE("a client whose place is not in the log any more is told of the gap") 
   CHECK(gap->id.empty());
   CHECK(gap->data.at("after") == 0);
   CHECK(Circles(source, 1) == Texts{"new"});
+}
+
+TEST_CASE("a place this instance has not reached yet is no gap, one nobody was ever given is") {
+  Scene here;
+  here.Make("old");
+  db::Connection connection{{.url = here.database.url()}};
+  const auto drawn = connection.Execute("SELECT nextval('events_sequence') AS drawn").As<std::int64_t>(0);
+  EventSource ahead = here.Open("", std::to_string(drawn));
+  EventSource lost = here.Open("", std::to_string(drawn + 1'000));
+  here.Make("new");
+  CHECK(Circles(ahead, 1) == Texts{"new"});
+  const auto gap = lost.Next();
+  REQUIRE(gap);
+  CHECK(gap->type == "gap");
+  CHECK(gap->data == json{{"after", drawn + 1'000}, {"before", drawn}});
+  CHECK(Circles(lost, 1) == Texts{"new"});
 }
 
 TEST_CASE("while circles are made without pause, streams that come and go miss nothing") {
@@ -216,7 +250,7 @@ TEST_CASE("a stream needs a token, in the header or the query, and ends with it"
   CHECK(EventSource{here.daemon.address(), "/events/stream?token=wrong"}.status() == 401);
   EventSource by_query{here.daemon.address(), "/events/stream?token=" + here.token};
   EventSource by_header = here.Open();
-  const std::string other_token = TokenOf(here.daemon);
+  const std::string other_token = here.daemon.AdminToken();
   EventSource other{here.daemon.address(), "/events/stream", Bearing(other_token)};
   REQUIRE(by_query.status() == 200);
   HttpClient leaving = here.daemon.Client();

@@ -16,6 +16,7 @@
 
 #include "core/agents/agent.h"
 #include "core/db/connection.h"
+#include "core/db/queries.h"
 #include "core/events/log_reader.h"
 #include "tests/db/circle_fixture.h"
 
@@ -127,7 +128,7 @@ TEST_CASE("every change of circles, members, tasks and agents is in the log, in 
   db.Write([](db::Tx& tx) { circles::Stop(tx, "core"); });
   db.Write([](db::Tx& tx) { circles::Delete(tx, "core"); });
 
-  auto records = db.Read([](db::Tx& tx) { return events::List(tx, {}); });
+  auto records = db.Read([](db::Tx& tx) { return events::List(tx, {}, {}, 100); });
   std::ranges::reverse(records);
   Texts told;
   for (const events::Record& record : records) {
@@ -153,7 +154,7 @@ TEST_CASE("what is rolled back was never told", "[events]") {
     circles::Start(tx, "core", kUser);
     throw Error{Code::kRejected, "after all not"};
   });
-  CHECK(db.Read([](db::Tx& tx) { return events::List(tx, {}); }).size() == 1);
+  CHECK(db.Read([](db::Tx& tx) { return events::List(tx, {}, {}, 100); }).size() == 1);
 }
 
 TEST_CASE("the log is listed by type, circle and agent, page by page", "[events]") {
@@ -163,7 +164,7 @@ TEST_CASE("the log is listed by type, circle and agent, page by page", "[events]
   db.Write([](db::Tx& tx) { circles::AddMember(tx, "two", Named(9, "Ada"), kUser); });
   const auto list = [&](const events::RecordFilter& filter) {
     Texts told;
-    for (const auto& record : db.Read([&](db::Tx& tx) { return events::List(tx, filter); }))
+    for (const auto& record : db.Read([&](db::Tx& tx) { return events::List(tx, filter, {}, 100); }))
       told.push_back(record.type);
     return told;
   };
@@ -172,10 +173,9 @@ TEST_CASE("the log is listed by type, circle and agent, page by page", "[events]
   CHECK(list({.types = {"circle_created"}}).empty());
   CHECK(list({.types = {"circle%"}}).empty());
   CHECK(list({.source_agent_id = 9}) == Texts{"circle.member.added"});
-  const auto first = db.Read([](db::Tx& tx) { return events::List(tx, {.limit = 3}); });
+  const auto first = db.Read([](db::Tx& tx) { return events::List(tx, {}, {}, 3); });
   REQUIRE(first.size() == 3);
-  const auto second =
-      db.Read([&](db::Tx& tx) { return events::List(tx, {.before = first.back().sequence, .limit = 3}); });
+  const auto second = db.Read([&](db::Tx& tx) { return events::List(tx, {}, first.back().sequence, 3); });
   REQUIRE(second.size() == 2);
   CHECK(second.front().sequence < first.back().sequence);
   CHECK(list({.circle_id = first.front().circle_id}) ==
@@ -333,7 +333,8 @@ TEST_CASE("the log keeps its days and forgets the old ones", "[events]") {
   SystemClock clock;
   db::Pool pool{{.url = database.url()}, clock};
   const auto maintain = [&](std::chrono::seconds keep) {
-    return pool.Write([&](db::Tx& tx) { return events::Maintain(tx, keep); });
+    return pool.Write(
+        [&](db::Tx& tx) { return tx.One<std::optional<std::int64_t>>(sql::kEventsMaintain, keep.count()); });
   };
   CHECK(maintain(24h) == 0);
   CHECK(days() == 3);
