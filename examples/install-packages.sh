@@ -13,7 +13,7 @@ packages=(
 )
 for argument in "$@"; do
   case $argument in
-    --with-tests) packages+=(catch2 ccache openssl redis-server) ;;
+    --with-tests) packages+=(catch2 ccache chromium-headless-shell openssl redis-server) ;;
     *) echo "install-packages.sh: unknown argument '$argument'" >&2; exit 2 ;;
   esac
 done

@@ -76,8 +76,9 @@ try:
     address = f"{host}:{port}"
     token = ask("/auth/login/json", {"email": "admin@localhost", "password": secret[1]})["access_token"]
 
-    alone = liveness()
     before = resident()
+    alone = liveness()
+    after_load = resident()
     sse = [open_stream(f"GET /events/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n")
            for _ in range(streams)]
     while ask("/health/events", token=token)["streams"]["open"] < streams:
@@ -111,8 +112,10 @@ try:
             tails[key.fd] = text[1 - len(MARK):]
     passed = time.perf_counter() - begin
 
-    print(f"Server-Sent Events  {(with_sse - before) / streams:6.1f} KiB each")
+    print(f"Server-Sent Events  {(with_sse - after_load) / streams:6.1f} KiB each")
     print(f"WebSockets          {(with_both - with_sse) / streams:6.1f} KiB each")
+    print(f"all that was taken since the start, load and events included: {(resident() - before) / (2 * streams):.1f} "
+          "KiB for each stream")
     print(f"liveness alone      {json.dumps(alone)}")
     print(f"liveness beside     {json.dumps(beside)}")
     print(f"{EVENTS} events to {2 * streams} streams in {passed:.2f} s: {EVENTS * 2 * streams / passed:,.0f} a second")
