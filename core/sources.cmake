@@ -46,6 +46,8 @@ set(GATHERING_CORE_SOURCES
   core/db/sql_split.cpp
   core/db/statistics.cpp
   core/events/bus.cpp
+  core/events/consumers.cpp
+  core/events/counts.cpp
   core/events/crew.cpp
   core/events/deduplicator.cpp
   core/events/event.cpp
@@ -95,6 +97,7 @@ set(GATHERING_MIGRATIONS
   core/db/migrations/0004_counts.sql
   core/db/migrations/0005_idempotency.sql
   core/db/migrations/0006_events.sql
+  core/db/migrations/0007_event_counts.sql
 )
 # Named statements.
 set(GATHERING_SQL
@@ -106,6 +109,8 @@ set(GATHERING_SQL
   core/db/catalog.sql
   core/db/connections.sql
   core/db/migrate.sql
+  core/events/consumers.sql
+  core/events/counts.sql
   core/events/log.sql
   core/health/health.sql
   core/idempotency/idempotency.sql

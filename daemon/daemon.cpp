@@ -4,6 +4,8 @@
 #include "core/auth/users.h"
 #include "core/base/log.h"
 #include "core/base/worker_pool.h"
+#include "core/events/consumers.h"
+#include "core/events/counts.h"
 #include "core/health/monitor.h"
 #include "daemon/api/table.h"
 #include "daemon/db/database.h"
@@ -32,11 +34,12 @@ class Daemon::Parts {
         database_(config.database, clock, [this] { feed_.Wake(); }),
         file_workers_({.name = "file", .threads = kFileThreads, .queue_max = kFileQueueMax}),
         authority_(config.auth, clock),
+        consumers_(database_.pool(), [this] { return feed_.Stats().log.position; }, {events::Counter()}),
         health_(clock, {.data_dir = config.data_dir}),
         limiter_(config.rate_limits, config.auth.secret_key, file_workers_, clock),
         rate_limits_(limiter_, authority_, clock),
         services_{config_,      clock,      database_, file_workers_, authority_, limiter_,
-                  rate_limits_, lifecycle_, api_,      health_,       feed_},
+                  rate_limits_, lifecycle_, api_,      health_,       feed_,      consumers_},
         api_(http::RouteTables(), services_),
         server_(config.http, clock,
                 {.handler = [this](const auto& request, const auto& context,
@@ -58,6 +61,7 @@ class Daemon::Parts {
   Database database_;
   WorkerPool file_workers_;
   auth::Authority authority_;
+  events::Consumers consumers_;
   health::Monitor health_;
   Limiter limiter_;
   http::RateLimits rate_limits_;
@@ -73,6 +77,7 @@ Daemon::~Daemon() = default;
 void Daemon::Start() {
   parts_->database_.pool().Write([&](db::Tx& tx) { auth::EnsureAdmin(tx, parts_->config_.auth); });
   parts_->feed_.Start();
+  parts_->consumers_.Start();
   parts_->server_.Start();
 }
 

@@ -172,6 +172,21 @@ std::optional<Date> ParseDate(std::string_view text) {
   return Date{std::string{text}};
 }
 
+std::int64_t DaysSinceEpoch(const Date& day) {
+  std::string_view text = day.text;
+  return TakeDay(text).value().time_since_epoch().count();
+}
+
+Date ToDate(std::int64_t days_since_epoch) {
+  const std::chrono::year_month_day day{std::chrono::sys_days{std::chrono::days{days_since_epoch}}};
+  return Date{fmt::format("{:04}-{:02}-{:02}", static_cast<int>(day.year()),
+                          static_cast<unsigned>(day.month()), static_cast<unsigned>(day.day()))};
+}
+
+Date ToDate(Timestamp moment) {
+  return ToDate(std::chrono::sys_days{Split(moment.micros).day}.time_since_epoch().count());
+}
+
 std::string ToHttpDate(Timestamp moment) {
   static constexpr std::array kDays{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   static constexpr std::array kMonths{"Jan", "Feb", "Mar", "Apr", "May", "Jun",

@@ -39,6 +39,11 @@ struct Date {
 // Reads "YYYY-MM-DD" and checks that the day exists.
 [[nodiscard]] std::optional<Date> ParseDate(std::string_view text);
 
+// Of a day that exists, and back.
+[[nodiscard]] std::int64_t DaysSinceEpoch(const Date& day);
+[[nodiscard]] Date ToDate(std::int64_t days_since_epoch);
+[[nodiscard]] Date ToDate(Timestamp moment);  // the day it is in, UTC
+
 // "Mon, 23 Nov 2026 09:35:55 GMT", the form of HTTP's Date header (RFC 9110 section 5.6.7).
 [[nodiscard]] std::string ToHttpDate(Timestamp moment);
 

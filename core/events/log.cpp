@@ -22,14 +22,6 @@ std::string ToLike(std::string_view pattern) {
   return like;
 }
 
-// None: any type.
-std::optional<std::vector<std::string>> ToLikes(const std::vector<std::string>& patterns) {
-  if (patterns.empty()) return std::nullopt;
-  std::vector<std::string> likes;
-  for (const std::string& pattern : patterns) likes.push_back(ToLike(pattern));
-  return likes;
-}
-
 }  // namespace
 
 std::optional<Event> ToEvent(Record record) {
@@ -96,6 +88,13 @@ bool Fits(std::string_view pattern, std::string_view text) {
     }
   }
   return pattern.find_first_not_of('*', p) == std::string_view::npos;
+}
+
+std::optional<std::vector<std::string>> ToLikes(const std::vector<std::string>& patterns) {
+  if (patterns.empty()) return std::nullopt;
+  std::vector<std::string> likes;
+  for (const std::string& pattern : patterns) likes.push_back(ToLike(pattern));
+  return likes;
 }
 
 bool FitsAny(const std::vector<std::string>& patterns, std::string_view text) {

@@ -74,6 +74,9 @@ struct Span {
 // Whether a text has a form in which '*' stands for any characters, and nothing else is special.
 [[nodiscard]] bool Fits(std::string_view pattern, std::string_view text);
 
+// The patterns in the words of LIKE; none: of none everything has the form.
+[[nodiscard]] std::optional<std::vector<std::string>> ToLikes(const std::vector<std::string>& patterns);
+
 // The same of one of several patterns; of none everything has the form.
 [[nodiscard]] bool FitsAny(const std::vector<std::string>& patterns, std::string_view text);
 

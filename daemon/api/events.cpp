@@ -4,6 +4,7 @@
 
 #include "core/circles/circle.h"
 #include "core/config/config.h"
+#include "core/events/counts.h"
 #include "core/events/log.h"
 #include "daemon/api/stream_parts.h"
 #include "daemon/api/table.h"
@@ -14,6 +15,7 @@ namespace gathering::http {
 namespace {
 
 constexpr std::int64_t kListMax = 1'000;
+constexpr std::int64_t kCountedDays = 30;
 constexpr std::string_view kLastEventId = "Last-Event-ID";
 
 // Which events.
@@ -50,6 +52,29 @@ struct EventList {
   }
 };
 
+struct CountsQuery {
+  std::vector<std::string> type;
+  std::optional<std::string> circle;
+  std::optional<Date> from;
+  std::optional<Date> to;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("type", self.type, {.doc = "May come several times; * stands for anything: task.*", .max = 20});
+    visit("circle", self.circle, {.doc = "The circle's name"});
+    visit("from", self.from, {.doc = "The first day; without it 30 days are counted"});
+    visit("to", self.to, {.doc = "The last day; without it today's (UTC); at most 366 days behind from"});
+  }
+};
+
+struct EventCounts {
+  std::vector<events::DayCount> counts;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("counts", self.counts,
+          {.doc = "By day, then type; nothing for what did not happen", .required = true});
+  }
+};
+
 struct StreamQuery : ChoiceQuery {
   std::optional<std::int64_t> last_event_id;
   TokenQuery token;
@@ -76,6 +101,14 @@ EventList List(Call& call, Query<ListQuery> query) {
     list.next_before = list.events.back().sequence;
   }
   return list;
+}
+
+EventCounts Count(Call& call, Query<CountsQuery> query) {
+  events::CountFilter filter{.types = query->type};
+  if (query->circle) filter.circle_id = circles::IdOf(call.db(), *query->circle);
+  const Date to = query->to.value_or(ToDate(call.services().clock.WallNow()));
+  const Date from = query->from.value_or(ToDate(DaysSinceEpoch(to) - kCountedDays + 1));
+  return {events::ListCounts(call.db(), filter, from, to)};
 }
 
 // Where the client was, if it was here before.
@@ -117,6 +150,8 @@ Streaming Follow(Call& call, Query<StreamQuery> query) {
 constexpr Route kRoutes[] = {
     {"events.list", Method::kGet, "/events", Authority::kUser, Tier::kRead, Statements{2}, Handle<&List>,
      "What happened, the newest first."},
+    {"events.counts", Method::kGet, "/events/counts", Authority::kUser, Tier::kRead, Statements{2},
+     Handle<&Count>, "How often what happened, by day."},
     {"events.stream", Method::kGet, "/events/stream", Authority::kUser, Tier::kRead, Statements{4},
      Handle<&Follow>, "What happens, as Server-Sent Events."},
 };

@@ -1,5 +1,6 @@
 #include "daemon/api/health_events.h"
 
+#include "core/events/consumers.h"
 #include "daemon/api/number.h"
 #include "daemon/streams/feed.h"
 
@@ -44,9 +45,16 @@ EventsReport ReportEvents(Call& call) {
                               .history_events = Number(stats.bus.history.events),
                               .history_bytes = Number(stats.bus.history.bytes),
                               .subscriptions = {}},
+                      .consumers = {},
                       .streams = {.open = Number(stats.hub.listeners),
                                   .delivered = Number(stats.hub.delivered),
                                   .overruns = Number(stats.hub.overruns)}};
+  for (const events::ConsumerStats& one : call.services().consumers.Stats()) {
+    report.consumers.push_back({.name = one.name,
+                                .position = one.position,
+                                .taken = Number(one.taken),
+                                .failures = Number(one.failures)});
+  }
   for (const events::SubscriptionStats& one : stats.bus.subscriptions)
     report.bus.subscriptions.push_back(Report(one));
   return report;

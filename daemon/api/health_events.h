@@ -89,6 +89,20 @@ struct BusReport {
   }
 };
 
+struct ConsumerReport {
+  std::string name;
+  std::int64_t position = 0;
+  std::int64_t taken = 0;
+  std::int64_t failures = 0;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("name", self.name);
+    visit("position", self.position, {.doc = "Of the last event it took, as this instance saw it last"});
+    visit("taken", self.taken, {.doc = "Events, by this instance"});
+    visit("failures", self.failures, {.doc = "Attempts; what failed is tried again"});
+  }
+};
+
 struct StreamsReport {
   std::int64_t open = 0;
   std::int64_t delivered = 0;
@@ -104,11 +118,13 @@ struct StreamsReport {
 struct EventsReport {
   LogReport log;
   BusReport bus;
+  std::vector<ConsumerReport> consumers;
   StreamsReport streams;
 
   static void Fields(auto& self, auto& visit) {
     visit("log", self.log);
     visit("bus", self.bus);
+    visit("consumers", self.consumers, {.doc = "Durable ones: each takes every event once in effect"});
     visit("streams", self.streams);
   }
 };

@@ -21,6 +21,9 @@ class Limiter;
 namespace auth {
 class Authority;
 }
+namespace events {
+class Consumers;
+}
 namespace health {
 class Monitor;
 }
@@ -49,6 +52,7 @@ struct Services {
   const Api& api;  // the routes themselves, for /openapi.json
   health::Monitor& health;
   streams::Feed& feed;
+  const events::Consumers& consumers;
 };
 
 class Call final : private db::Executor {

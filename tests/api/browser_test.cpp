@@ -37,7 +37,8 @@ source.onopen = () => report("source open");
 source.onerror = () => report("source lost");
 source.addEventListener("circle.created", event => {
   const told = JSON.parse(event.data);
-  report("source " + told.type + " " + told.data.circle + (event.lastEventId == told.sequence ? "" : " without id"));
+  const id = event.lastEventId == told.sequence ? "" : " without id";
+  report("source " + told.type + " " + told.data.circle + id);
 });
 const socket = new WebSocket("ws://%DAEMON%/ws?token=%TOKEN%");
 socket.onopen = () => socket.send(JSON.stringify({action: "subscribe", topics: ["circles"]}));

@@ -240,6 +240,19 @@ TEST_CASE("streams of two daemons tell all that happened, once and in order, who
   for (const std::string& title : acknowledged) lost += told.contains(title) ? 0 : 1;
   CHECK(lost == 0);
 
+  // The counts' consumer died with whoever it was in, at any moment.
+  std::int64_t counted = 0;
+  HttpClient after = other.Admin();
+  Await(
+      [&] {
+        const json counts = after.Get("/events/counts?type=task.created").Json().at("counts");
+        counted = 0;
+        for (const json& day : counts) counted += day.at("events").get<std::int64_t>();
+        return counted >= tasks;
+      },
+      [&] { return std::to_string(counted) + " of " + std::to_string(tasks) + " counted"; });
+  CHECK(counted == tasks);
+
   for (Follower* const follower : {&here, &there}) {
     Await([&] { return follower->size() >= log.size(); },
           [&] { return std::to_string(follower->size()) + " of " + std::to_string(log.size()) + " heard"; });

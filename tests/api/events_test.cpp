@@ -98,6 +98,36 @@ TEST_CASE("what happened is listed, by type, circle and agent, page by page") {
   CHECK(here.daemon.Client().Get("/events").status == 401);
 }
 
+TEST_CASE("how often what happened is counted by day, and the consumer that counts is visible") {
+  Scene here;
+  here.Make("one");
+  here.Make("two");
+  REQUIRE(here.admin.Post("/circles/two/start").status == 200);
+  const auto counted = [&](const std::string& query) {
+    std::int64_t sum = 0;
+    const json counts = here.admin.Get("/events/counts" + query).Json().at("counts");
+    for (const json& day : counts) sum += day.at("events").get<std::int64_t>();
+    return sum;
+  };
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (counted("") < 3) REQUIRE(std::chrono::steady_clock::now() < deadline);
+  CHECK(counted("?type=circle.created") == 2);
+  CHECK(counted("?circle=two") == 2);
+  CHECK(counted("?from=2020-01-01&to=2020-12-31") == 0);
+  const json day = here.admin.Get("/events/counts?type=circle.started").Json().at("counts").at(0);
+  CHECK(day.at("type") == "circle.started");
+  CHECK(day.at("events") == 1);
+  CHECK(day.at("day").get<std::string>().size() == 10);
+  CHECK(here.admin.Get("/events/counts?from=2020-01-01").status == 400);
+  CHECK(here.admin.Get("/events/counts?from=2020-02-30").status == 422);
+  CHECK(here.admin.Get("/events/counts?circle=nobody").status == 404);
+  CHECK(here.daemon.Client().Get("/events/counts").status == 401);
+  const json consumer = here.Report().at("consumers").at(0);
+  CHECK(consumer.at("name") == "counts");
+  CHECK(consumer.at("taken") == 3);
+  CHECK(consumer.at("failures") == 0);
+}
+
 TEST_CASE("an open stream hears of what happens, on this instance and on another") {
   Scene here;
   const RunningDaemon other{{.database_url = here.database.url()}};

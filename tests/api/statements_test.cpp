@@ -27,6 +27,7 @@ const std::map<std::string, std::string>& Reads() {
       {"agents_db.list", "/agents-db"},
       {"agents_db.get", "/agents-db/1"},
       {"circles.list", "/circles"},
+      {"events.counts", "/events/counts?circle=crew"},
       {"events.list", "/events?circle=crew"},
       {"circles.get", "/circles/crew"},
       {"circles.tasks.list", "/circles/crew/tasks"},

@@ -7,6 +7,7 @@
 
 #include "core/auth/authority.h"
 #include "core/config/config.h"
+#include "core/events/consumers.h"
 #include "core/health/monitor.h"
 #include "daemon/http/api.h"
 #include "daemon/http/rate_limits.h"
@@ -158,8 +159,9 @@ class Bench {
   Limiter limiter_{config_.rate_limits, config_.auth.secret_key, workers_, clock_};
   RateLimits rate_limits_{limiter_, authority_, clock_};
   streams::Feed feed_{config_, clock_};
+  events::Consumers consumers_{database_.pool(), [] { return std::optional<std::int64_t>{}; }, {}};
   Services services_{config_,      clock_,     database_, workers_, authority_, limiter_,
-                     rate_limits_, lifecycle_, api_,      health_,  feed_};
+                     rate_limits_, lifecycle_, api_,      health_,  feed_,      consumers_};
   Api api_{kTables, services_};
 };
 

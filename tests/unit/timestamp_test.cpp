@@ -49,6 +49,10 @@ TEST_CASE("what was printed is read back", "[timestamp]") {
 }
 
 TEST_CASE("a day must exist", "[timestamp]") {
+  CHECK(DaysSinceEpoch({"1970-01-01"}) == 0);
+  CHECK(DaysSinceEpoch({"2024-03-01"}) - DaysSinceEpoch({"2024-02-28"}) == 2);
+  CHECK(ToDate(DaysSinceEpoch({"2024-02-29"})) == Date{"2024-02-29"});
+  CHECK(ToDate(Timestamp{-1}) == Date{"1969-12-31"});
   CHECK(ParseDate("2024-02-29") == Date{"2024-02-29"});
   for (const char* text : {"", "2023-02-29", "2024-2-29", "2024-02-30", "2024-02-29T00:00:00", "tomorrow"}) {
     INFO(text);
