@@ -76,6 +76,11 @@ void LogReader::Wake() {
   (void)!write(wake_.get(), &one, sizeof one);  // fails only when it is readable already
 }
 
+bool LogReader::AwaitBegin(std::chrono::milliseconds patience) const {
+  std::unique_lock lock{mutex_};
+  return changed_.wait_for(lock, patience, [this] { return stats_.position.has_value(); });
+}
+
 LogReaderStats LogReader::Stats() const {
   std::scoped_lock lock{mutex_};
   return stats_;
@@ -170,6 +175,7 @@ bool LogReader::Poll() {
       std::scoped_lock lock{mutex_};
       ++stats_.polls;
       stats_.newest = page.view.newest;
+      if (!stats_.position && position_) changed_.notify_all();
       stats_.position = position_;
     }
     // What was news just now is mostly complete a moment later.
@@ -212,7 +218,7 @@ void LogReader::Deliver(const Page& page, std::int64_t settled) {
 
 void LogReader::Rest(const std::stop_token& stop, std::chrono::milliseconds duration) {
   std::unique_lock lock{mutex_};
-  rest_.wait_for(lock, stop, duration, [] { return false; });
+  changed_.wait_for(lock, stop, duration, [] { return false; });
 }
 
 }  // namespace gathering::events

@@ -64,6 +64,10 @@ class LogReader {
   void Start();
   void Stop();  // idempotent
 
+  // Until it has begun, at most `patience`: whether it has.  Transactions that write while it starts hold it
+  // up.
+  [[nodiscard]] bool AwaitBegin(std::chrono::milliseconds patience) const;
+
   // Something was committed here.
   void Wake();
 
@@ -101,7 +105,7 @@ class LogReader {
   Clock::Steady next_keeping_{};
 
   mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable_any rest_;
+  mutable std::condition_variable_any changed_;
   std::unique_ptr<db::Session> session_;  // changed by the thread under the lock, used by it without
   LogReaderStats stats_;
   std::jthread thread_;

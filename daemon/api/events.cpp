@@ -124,11 +124,10 @@ std::optional<std::int64_t> LastEventId(const Call& call, const StreamQuery& que
 
 // What the client missed of what it wants.  The stream listens already, so nothing falls in between.
 void CatchUp(Call& call, const events::RecordFilter& filter, std::int64_t last, streams::SseStream& stream) {
-  const auto position = call.services().feed.Position();
-  if (!position) throw Unavailable("the log of events cannot be read yet", std::chrono::seconds{1});
-  stream.LeaveOut(std::max(last, *position));  // another instance may have read further than this one
+  const std::int64_t position = LogPosition(call);
+  stream.LeaveOut(std::max(last, position));  // another instance may have read further than this one
   const std::int64_t most = call.services().config.streams.catch_up_max;
-  const auto missed = events::Between(call.db(), filter, {.after = last, .up_to = *position}, most);
+  const auto missed = events::Between(call.db(), filter, {.after = last, .up_to = position}, most);
   stream.SendFirst(missed, static_cast<std::int64_t>(missed.size()) == most);
   const auto oldest = events::Oldest(call.db());
   if (oldest && *oldest > last + 1) stream.SendGap(last, *oldest);

@@ -2,6 +2,7 @@
 
 #include "core/auth/authority.h"
 #include "core/auth/token.h"
+#include "core/base/error.h"
 #include "core/config/config.h"
 #include "daemon/loop/loop.h"
 #include "daemon/streams/feed.h"
@@ -17,7 +18,14 @@ auth::Sha256 TokenOf(const Call& call) {
 
 }  // namespace
 
+std::int64_t LogPosition(Call& call) {
+  const auto position = call.services().feed.Position();
+  if (!position) throw Unavailable("the log of events cannot be read yet", std::chrono::seconds{1});
+  return *position;
+}
+
 streams::StreamParts StreamPartsOf(Call& call) {
+  (void)LogPosition(call);  // throws while nothing can be heard
   loop::Loop& loop = *loop::Loop::Current();
   const std::chrono::microseconds left{call.principal().token_expires_at.micros -
                                        call.clock().WallNow().micros};

@@ -1,5 +1,6 @@
 #pragma once
 // What a stream gets from the request that opens it.
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -18,7 +19,11 @@ struct TokenQuery {
   }
 };
 
-// On the request's fiber.
+// How far the log is read here.  Throws kUnavailable when it is not yet: who listened now could miss
+// something.
+[[nodiscard]] std::int64_t LogPosition(Call& call);
+
+// On the request's fiber.  Throws as LogPosition.
 [[nodiscard]] streams::StreamParts StreamPartsOf(Call& call);
 
 }  // namespace gathering::http

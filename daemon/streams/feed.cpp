@@ -3,7 +3,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/log.h"
+
 namespace gathering::streams {
+namespace {
+
+constexpr std::chrono::seconds kBeginWithin{2};
+
+}  // namespace
 
 Feed::Feed(const Config& config, const Clock& clock)
     : crew_(events::BusOptions{}.calls_max),
@@ -18,6 +25,12 @@ Feed::Feed(const Config& config, const Clock& clock)
 Feed::~Feed() {
   reader_.Stop();
   bus_.Close();
+}
+
+void Feed::Start() {
+  reader_.Start();
+  if (!reader_.AwaitBegin(kBeginWithin))
+    log::Warn("the log of events is not being read yet: a transaction that writes holds it up; streams wait");
 }
 
 std::optional<std::int64_t> Feed::Position() const {

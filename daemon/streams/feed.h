@@ -27,8 +27,8 @@ class Feed {
   Feed(const Feed&) = delete;
   Feed& operator=(const Feed&) = delete;
 
-  // The schema is current.
-  void Start() { reader_.Start(); }
+  // The schema is current.  Returns when the log is being read, or after a moment: then it follows later.
+  void Start();
 
   // For each loop, on its thread.
   void Attach(loop::Loop& loop) { hub_.Attach(loop); }

@@ -147,6 +147,35 @@ TEST_CASE("an open stream hears of what happens, on this instance and on another
   CHECK(Circles(source, 1) == Texts{"theirs"});
 }
 
+TEST_CASE("nothing is missed by who listens as soon as a daemon starts") {
+  FreshDatabase database;
+  const RunningDaemon first{{.database_url = database.url()}};
+  HttpClient admin = first.Admin();
+  int made = 0;
+  for (int round = 0; round < 5; ++round) {
+    const RunningDaemon second{{.database_url = database.url()}};
+    EventSource source{second.address(), "/events/stream", Bearing(first.AdminToken())};
+    REQUIRE(source.status() == 200);
+    const std::string name = "c" + std::to_string(++made);
+    REQUIRE(admin.Post("/circles", json{{"name", name}}).status == 201);
+    CHECK(Circles(source, 1) == Texts{name});
+  }
+}
+
+TEST_CASE("a daemon whose log cannot be read yet says so, and starts all the same") {
+  FreshDatabase database;
+  db::Connection holder{{.url = database.url()}};
+  holder.Script("BEGIN; SELECT pg_current_xact_id()");
+  const RunningDaemon daemon{{.database_url = database.url()}};
+  const auto status = [&, token = daemon.AdminToken()] {
+    return EventSource{daemon.address(), "/events/stream", Bearing(token)}.status();
+  };
+  CHECK(status() == 503);
+  holder.Script("COMMIT");
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (status() != 200) REQUIRE(std::chrono::steady_clock::now() < deadline);
+}
+
 TEST_CASE("a stream has only what was asked for") {
   Scene here;
   here.Make("one");
