@@ -21,6 +21,7 @@ set(GATHERING_CORE_SOURCES
   core/bench/report.cpp
   core/bench/statistics.cpp
   core/bench/workload.cpp
+  core/cache/shelf.cpp
   core/circles/circles.cpp
   core/config/check.cpp
   core/config/keys.cpp

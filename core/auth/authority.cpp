@@ -9,13 +9,12 @@
 #include "core/auth/users.h"
 #include "core/base/error.h"
 #include "core/base/text.h"
-#include "core/cache/lru.h"
+#include "core/cache/cache.h"
 
 namespace gathering::auth {
 namespace {
 
 constexpr std::int64_t kMicrosPerSecond = 1'000'000;
-constexpr std::uint32_t kAnswerShards = 16;
 constexpr std::size_t kTokenIdBytes = 16;
 
 // A digest is its own hash, and nobody chooses it.
@@ -30,11 +29,6 @@ struct DigestHash {
 [[noreturn]] void Refuse(std::string cause) {
   throw Error{Code::kUnauthenticated, "Invalid or expired token", std::move(cause)};
 }
-
-// What the database said about a token: whose it is, or that it does not hold.
-struct Answer {
-  std::optional<Principal> owner;
-};
 
 std::optional<std::string_view> TokenIn(std::optional<std::string_view> header) {
   const std::string_view text = Trimmed(header.value_or(""));
@@ -61,10 +55,14 @@ class Authority::Answers {
  public:
   Answers(const AuthConfig& config, const Clock& clock)
       : key(config.secret_key),
-        cache({.entries_max = kAnswersMax, .age_max = kAnswerAge, .shards = kAnswerShards}, clock) {}
+        cache({.name = "tokens",
+               .bounds = {.entries_max = kAnswersMax},
+               .ttl = kAnswerAge,
+               .negative_ttl = kAnswerAge},
+              clock) {}
 
   const TokenKey key;
-  cache::Lru<Sha256, Answer, DigestHash> cache;
+  cache::Cache<Sha256, Principal, DigestHash> cache;  // whose a token is, or that it does not hold
   std::atomic<std::uint64_t> refused{0};
 };
 
@@ -97,20 +95,20 @@ Principal Authority::Authenticate(std::optional<std::string_view> header, db::Ex
 
     // An answer is remembered only for tokens whose signature was right, and the digest is of the whole
     // token.
-    auto answer = answers_->cache.Get(digest);
+    auto answer = answers_->cache.Find(digest);
     if (!answer) {
       const auto claims = answers_->key.Verify(token, now);
       if (!claims) Refuse("bad signature, claims or time");
       const Clock::Steady asked_at = clock_.Now();
-      answer.emplace();
-      answer->owner =
+      answer =
           CheckToken(db, {.sha256 = Hex(digest), .user_id = claims->sub, .issued_at = claims->issued_at});
-      if (answer->owner) answer->owner->token_expires_at = claims->expires_at;
+      if (*answer) (*answer)->token_expires_at = claims->expires_at;
       answers_->cache.Put(digest, *answer, asked_at);
     }
-    if (!answer->owner) Refuse("revoked, or its owner is gone");
-    if (answer->owner->token_expires_at <= now) Refuse("expired");
-    return *std::move(answer->owner);
+    std::optional<Principal>& owner = *answer;
+    if (!owner) Refuse("revoked, or its owner is gone");
+    if (owner->token_expires_at <= now) Refuse("expired");
+    return *std::move(owner);
   } catch (const Error& error) {
     if (error.code == Code::kUnauthenticated) answers_->refused.fetch_add(1, std::memory_order_relaxed);
     throw;
@@ -121,7 +119,7 @@ std::optional<std::string> Authority::UserOf(std::optional<std::string_view> hea
   const auto token = TokenIn(header);
   if (!token || token->size() > kTokenBytesMax) return std::nullopt;
   if (const auto answer = answers_->cache.Peek(Sha256Of(*token)))
-    return answer->owner ? std::optional{answer->owner->user_id} : std::nullopt;
+    return *answer ? std::optional{(*answer)->user_id} : std::nullopt;
   const auto claims = answers_->key.Verify(*token, clock_.WallNow());
   return claims ? std::optional{claims->sub} : std::nullopt;
 }
@@ -140,16 +138,16 @@ Token Authority::Issue(const User& user) const {
 void Authority::Revoked(std::string_view token) {
   // Not merely forgotten, and newer than every question asked so far: one asked before the commit
   // may still bring its old answer.
-  answers_->cache.Put(Sha256Of(token), Answer{}, clock_.Now() + std::chrono::nanoseconds{1});
+  answers_->cache.Put(Sha256Of(token), std::nullopt, clock_.Now() + std::chrono::nanoseconds{1});
 }
 
 AuthorityStats Authority::Stats() const {
-  const cache::LruStats answers = answers_->cache.Stats();
+  const cache::Snapshot answers = answers_->cache.Look();
   return {.answers = answers.entries,
-          .answers_max = answers.entries_max,
-          .hits = answers.hits,
-          .misses = answers.misses,
-          .evictions = answers.evictions,
+          .answers_max = answers.options.bounds.entries_max,
+          .hits = answers.statistics.hits,
+          .misses = answers.statistics.misses,
+          .evictions = answers.statistics.evicted_for_entries,
           .refused = answers_->refused.load(std::memory_order_relaxed),
           .hashing = hashing_.Stats()};
 }

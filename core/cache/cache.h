@@ -1,0 +1,410 @@
+#pragma once
+// A bounded map of remembered answers.
+//
+// Bounded by entries and by bytes; what leaves first is the policy's (core/cache/shelf.h).  Entries are
+// spread over shards with a lock each, by their hash, so bounds and order hold for each shard: its part of
+// the entries and of the bytes.  With one shard they are exact.
+//
+// An answer was true at a moment, `as_of`, taken before it was asked for.  It is believed for `ttl` from then
+// on, unless something newer is known: an older answer never replaces a newer one, and none that was asked
+// for before an invalidation is kept after it.  So a slow load cannot bring back what was changed meanwhile.
+//
+// That there is no such thing is an answer too, remembered for `negative_ttl`.
+//
+// Callers of Load for the same missing key wait for one load; when it fails all of them get the error and
+// nothing is kept.  An invalidation meanwhile lets the next caller load anew.
+//
+// Values are given out as copies, so that nothing points into the cache; what is large goes into a
+// std::shared_ptr<const T>.  Safe from any thread; no call but Load waits for more than a shard's lock.
+#include <algorithm>
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/cache/hash.h"
+#include "core/cache/shelf.h"
+#include "core/cache/statistics.h"
+
+namespace gathering::cache {
+
+// A load under way, which callers wait for.
+template <class V>
+class Flight {
+ public:
+  // Calls `then` once it has landed: now, or later on the loading thread.
+  void OnLanding(std::function<void()> then) {
+    {
+      std::scoped_lock lock{mutex_};
+      if (!landed_) return waiting_.push_back(std::move(then));
+    }
+    then();
+  }
+  // It has landed.  Throws what the load threw.
+  [[nodiscard]] std::optional<V> Take() const {
+    std::scoped_lock lock{mutex_};
+    if (error_) std::rethrow_exception(error_);
+    return value_;
+  }
+  void Land(std::optional<V> value, std::exception_ptr error) {
+    std::vector<std::function<void()>> waiting;
+    {
+      std::scoped_lock lock{mutex_};
+      value_ = std::move(value);
+      error_ = std::move(error);
+      landed_ = true;
+      waiting.swap(waiting_);
+    }
+    for (const auto& then : waiting) then();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  bool landed_ = false;
+  std::optional<V> value_;
+  std::exception_ptr error_;
+  std::vector<std::function<void()>> waiting_;
+};
+
+// Waits on the calling thread.
+struct BlockingWait {
+  template <class V>
+  void operator()(Flight<V>& flight) const {
+    std::mutex mutex;
+    std::condition_variable landing;
+    bool landed = false;
+    flight.OnLanding([&] {
+      std::scoped_lock lock{mutex};
+      landed = true;
+      landing.notify_one();
+    });
+    std::unique_lock lock{mutex};
+    landing.wait(lock, [&] { return landed; });
+  }
+};
+
+// What a key and a value need beyond the entry itself.
+struct NoBytes {
+  template <class K, class V>
+  std::uint64_t operator()(const K&, const V&) const {
+    return 0;
+  }
+};
+
+template <class K, class V, class Hasher = Hash, class Weigher = NoBytes>
+class Cache final : public Observed {
+ public:
+  using Lookup = std::conditional_t<std::is_same_v<K, std::string>, std::string_view, K>;
+
+  Cache(Options options, const Clock& clock) : options_(std::move(options)), clock_(clock) {
+    const std::uint32_t useful = std::max<std::uint32_t>(1, options_.bounds.entries_max / kShardEntriesMin);
+    const std::uint32_t count = std::clamp<std::uint32_t>(options_.shards, 1, useful);
+    shards_.reserve(count);
+    for (std::uint32_t i = 0; i < count; ++i)
+      shards_.push_back(std::make_unique<Shard>(options_.policy, Share(options_.bounds, count)));
+  }
+
+  // The value, if there is one.
+  [[nodiscard]] std::optional<V> Get(const Lookup& key) { return Find(key).value_or(std::nullopt); }
+
+  // What is known: nothing, that there is no such thing, or the value.
+  [[nodiscard]] std::optional<std::optional<V>> Find(const Lookup& key) {
+    const std::uint64_t hash = Hasher{}(key);
+    Shard& shard = ShardOf(hash);
+    const Clock::Steady now = Now();
+    std::scoped_lock lock{shard.mutex};
+    return FindLocked(shard, hash, key, now);
+  }
+
+  // The same without counting as a use.
+  [[nodiscard]] std::optional<std::optional<V>> Peek(const Lookup& key) const {
+    const std::uint64_t hash = Hasher{}(key);
+    const Shard& shard = ShardOf(hash);
+    const Clock::Steady now = Now();
+    std::scoped_lock lock{shard.mutex};
+    const Slot slot = SlotOf(shard, hash, key);
+    if (slot == Shelf::kNone || IsOver(shard.items[slot], now)) return std::nullopt;
+    return std::optional<std::optional<V>>{shard.items[slot].value};
+  }
+
+  // Remembers what was true at `as_of`; a value, or that there is none.
+  void Put(const K& key, std::optional<V> value, Clock::Steady as_of) {
+    const std::uint64_t hash = Hasher{}(key);
+    Shard& shard = ShardOf(hash);
+    std::scoped_lock lock{shard.mutex};
+    PutLocked(shard, hash, key, std::move(value), as_of);
+  }
+
+  // The value that is known, or that `load` (std::optional<V>()) finds; `wait` (BlockingWait) lets the caller
+  // sleep while another one loads.
+  template <class F, class Wait = BlockingWait>
+  [[nodiscard]] std::optional<V> Load(const Lookup& key, F&& load, const Wait& wait = {}) {
+    const std::uint64_t hash = Hasher{}(key);
+    Shard& shard = ShardOf(hash);
+    const Clock::Steady as_of = clock_.Now();
+    auto flight = std::make_shared<Flight<V>>();
+    bool joins = false;
+    {
+      std::scoped_lock lock{shard.mutex};
+      if (auto known = FindLocked(shard, hash, key, as_of)) return *std::move(known);
+      const auto [found, leads] = shard.flights.try_emplace(hash, Loading{K(key), flight});
+      joins = !leads && found->second.key == key;  // another key with this hash: loaded without company
+      if (joins) flight = found->second.flight;
+      if (joins) ++shard.statistics.joined;
+    }
+    if (!joins) return Fly(shard, hash, K(key), as_of, *flight, std::forward<F>(load));
+    wait(*flight);
+    return flight->Take();
+  }
+
+  // Forgets one; an answer that is on its way is not kept.  Whether there was one.
+  bool Invalidate(const Lookup& key) {
+    const std::uint64_t hash = Hasher{}(key);
+    Shard& shard = ShardOf(hash);
+    std::scoped_lock lock{shard.mutex};
+    shard.valid_after = clock_.Now();
+    shard.flights.erase(hash);
+    const Slot slot = SlotOf(shard, hash, key);
+    if (slot == Shelf::kNone) return false;
+    ++shard.statistics.invalidated;
+    Drop(shard, slot);
+    return true;
+  }
+
+  // Forgets all whose key fits; looks at every entry.  How many there were.
+  template <class F>
+  std::size_t InvalidateIf(F&& fits) {
+    std::size_t count = 0;
+    for (const auto& shard : shards_) {
+      std::scoped_lock lock{shard->mutex};
+      shard->valid_after = clock_.Now();
+      std::erase_if(shard->flights, [&](const auto& flight) { return fits(flight.second.key); });
+      for (Slot slot = 0; slot < shard->items.size(); ++slot) {
+        if (!shard->items[slot].in_use || !fits(std::as_const(shard->items[slot].key))) continue;
+        ++shard->statistics.invalidated;
+        Drop(*shard, slot);
+        ++count;
+      }
+    }
+    return count;
+  }
+
+  void Clear() override {
+    InvalidateIf([](const K&) { return true; });
+  }
+
+  void SetBounds(const Bounds& bounds) override {
+    for (const auto& shard : shards_) {
+      std::scoped_lock lock{shard->mutex};
+      shard->shelf.SetBounds(Share(bounds, shards_.size()));
+      while (shard->shelf.Over()) EvictOne(*shard);
+    }
+  }
+
+  [[nodiscard]] Snapshot Look() const override {
+    Snapshot sum;
+    sum.options = options_;
+    sum.options.bounds = {.entries_max = 0, .bytes_max = 0};
+    const Clock::Steady now = clock_.Now();
+    Clock::Steady oldest = now;
+    for (const auto& shard : shards_) {
+      std::scoped_lock lock{shard->mutex};
+      const Bounds& bounds = shard->shelf.bounds();
+      sum.options.bounds.entries_max += bounds.entries_max;
+      sum.options.bounds.bytes_max =
+          std::max(sum.options.bounds.bytes_max + bounds.bytes_max, bounds.bytes_max);  // no overflow
+      sum.entries += shard->shelf.entries();
+      sum.bytes += shard->shelf.bytes();
+      AddTo(sum.statistics, shard->statistics);
+      for (const Item& item : shard->items) {
+        if (item.in_use) oldest = std::min(oldest, item.as_of);
+      }
+    }
+    sum.oldest = std::chrono::duration_cast<std::chrono::milliseconds>(now - oldest);
+    return sum;
+  }
+
+ private:
+  using Slot = Shelf::Slot;
+  static constexpr std::uint32_t kShardEntriesMin = 64;
+
+  struct Item {
+    K key{};
+    std::optional<V> value;
+    Clock::Steady as_of{};
+    Clock::Steady over_at = Clock::Steady::max();
+    Clock::Steady idle_at = Clock::Steady::max();
+    bool in_use = false;
+  };
+  struct Loading {
+    K key;
+    std::shared_ptr<Flight<V>> flight;
+  };
+  struct alignas(64) Shard {
+    Shard(Policy policy, const Bounds& bounds) : shelf(policy, bounds) {}
+
+    mutable std::mutex mutex;  // guards everything below
+    Shelf shelf;
+    std::vector<Item> items;  // by slot
+    std::unordered_map<std::uint64_t, Loading>
+        flights;  // by hash: of two keys with one hash one waits for none
+    Clock::Steady valid_after = Clock::Steady::min();  // answers as of then and before are not kept
+    std::uint64_t lots = 0;                            // for jitter
+    Statistics statistics;
+  };
+
+  static Bounds Share(const Bounds& bounds, std::size_t shards) {
+    return {
+        .entries_max = static_cast<std::uint32_t>(bounds.entries_max / shards),
+        .bytes_max = bounds.bytes_max == Bounds{}.bytes_max ? bounds.bytes_max : bounds.bytes_max / shards};
+  }
+  Shard& ShardOf(std::uint64_t hash) const { return *shards_[(hash >> 32) % shards_.size()]; }
+
+  // A cache without lifetimes need not know the time.
+  [[nodiscard]] Clock::Steady Now() const {
+    return options_.ttl.count() == 0 && options_.idle.count() == 0 && options_.negative_ttl.count() == 0
+               ? Clock::Steady{}
+               : clock_.Now();
+  }
+
+  static Slot SlotOf(const Shard& shard, std::uint64_t hash, const Lookup& key) {
+    Slot slot = shard.shelf.First(hash);
+    while (slot != Shelf::kNone && !(shard.items[slot].key == key)) slot = shard.shelf.Next(slot);
+    return slot;
+  }
+  static bool IsOver(const Item& item, Clock::Steady now) {
+    return now >= item.over_at || now >= item.idle_at;
+  }
+
+  std::optional<std::optional<V>> FindLocked(Shard& shard, std::uint64_t hash, const Lookup& key,
+                                             Clock::Steady now) {
+    const Slot slot = SlotOf(shard, hash, key);
+    if (slot != Shelf::kNone && IsOver(shard.items[slot], now)) {
+      ++shard.statistics.expired;
+      ++shard.statistics.misses;
+      Drop(shard, slot);
+      return std::nullopt;
+    }
+    if (slot == Shelf::kNone) {
+      ++shard.statistics.misses;
+      return std::nullopt;
+    }
+    ++shard.statistics.hits;
+    shard.shelf.Touch(slot);
+    Item& item = shard.items[slot];
+    if (options_.idle.count() > 0) item.idle_at = now + options_.idle;
+    return std::optional<std::optional<V>>{item.value};
+  }
+
+  void PutLocked(Shard& shard, std::uint64_t hash, const K& key, std::optional<V> value,
+                 Clock::Steady as_of) {
+    const std::chrono::milliseconds lifetime = value ? options_.ttl : options_.negative_ttl;
+    Slot slot = SlotOf(shard, hash, key);
+    if (as_of <= shard.valid_after || (slot != Shelf::kNone && shard.items[slot].as_of > as_of)) {
+      ++shard.statistics.outdated;
+      return;
+    }
+    const std::uint64_t bytes = sizeof(Item) + Shelf::kOverheadBytes + (value ? Weigher{}(key, *value) : 0);
+    const bool too_large = bytes > shard.shelf.bounds().bytes_max;
+    const bool not_kept = !value && lifetime.count() == 0;
+    if (too_large) ++shard.statistics.refused;
+    if (too_large || not_kept) {
+      if (slot != Shelf::kNone) Drop(shard, slot);
+      return;
+    }
+    if (slot == Shelf::kNone) {
+      while (shard.shelf.Full(bytes)) EvictOne(shard);
+      slot = shard.shelf.Add(hash, bytes);
+      if (slot >= shard.items.size()) shard.items.resize(slot + 1);
+      shard.items[slot].key = key;
+    } else {
+      shard.shelf.Reweigh(slot, bytes);
+      shard.shelf.Touch(slot);
+    }
+    Item& item = shard.items[slot];
+    item.value = std::move(value);
+    item.as_of = as_of;
+    item.over_at = lifetime.count() > 0 ? as_of + Shortened(shard, lifetime) : Clock::Steady::max();
+    item.idle_at = options_.idle.count() > 0 ? as_of + options_.idle : Clock::Steady::max();
+    item.in_use = true;
+    while (shard.shelf.Over()) EvictOne(shard);  // a new weight of an old entry
+  }
+
+  // By the jitter's next lot: a sequence that is even over the range (additive, by the golden ratio).
+  std::chrono::nanoseconds Shortened(Shard& shard, std::chrono::nanoseconds lifetime) const {
+    if (options_.jitter_percent == 0) return lifetime;
+    shard.lots += 0x9e37'79b9'7f4a'7c15U;
+    const double part = static_cast<double>(shard.lots >> 11) * 0x1p-53 * options_.jitter_percent / 100;
+    return lifetime -
+           std::chrono::nanoseconds{static_cast<std::int64_t>(static_cast<double>(lifetime.count()) * part)};
+  }
+
+  void EvictOne(Shard& shard) {
+    const bool for_entries = shard.shelf.entries() >= shard.shelf.bounds().entries_max;
+    const std::uint64_t before = shard.shelf.bytes();
+    const Slot slot = shard.shelf.Evict();
+    ++(for_entries ? shard.statistics.evicted_for_entries : shard.statistics.evicted_for_bytes);
+    shard.statistics.evicted_bytes += before - shard.shelf.bytes();
+    shard.items[slot] = {};
+  }
+
+  void Drop(Shard& shard, Slot slot) {
+    shard.shelf.Remove(slot);
+    shard.items[slot] = {};
+  }
+
+  template <class F>
+  std::optional<V> Fly(Shard& shard, std::uint64_t hash, const K& key, Clock::Steady as_of, Flight<V>& flight,
+                       F&& load) {
+    std::optional<V> value;
+    std::exception_ptr error;
+    try {
+      value = load();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    {
+      std::scoped_lock lock{shard.mutex};
+      // Not there any more after an invalidation; another one's may be, then.
+      const auto found = shard.flights.find(hash);
+      if (found != shard.flights.end() && found->second.flight.get() == &flight) shard.flights.erase(found);
+      ++(error ? shard.statistics.load_failures : shard.statistics.loads);
+      shard.statistics.load_time += clock_.Now() - as_of;
+      if (!error) PutLocked(shard, hash, key, value, as_of);
+    }
+    flight.Land(value, error);
+    if (error) std::rethrow_exception(error);
+    return value;
+  }
+
+  static void AddTo(Statistics& sum, const Statistics& more) {
+    sum.hits += more.hits;
+    sum.misses += more.misses;
+    sum.loads += more.loads;
+    sum.load_failures += more.load_failures;
+    sum.joined += more.joined;
+    sum.load_time += more.load_time;
+    sum.evicted_for_entries += more.evicted_for_entries;
+    sum.evicted_for_bytes += more.evicted_for_bytes;
+    sum.expired += more.expired;
+    sum.invalidated += more.invalidated;
+    sum.evicted_bytes += more.evicted_bytes;
+    sum.refused += more.refused;
+    sum.outdated += more.outdated;
+  }
+
+  const Options options_;
+  const Clock& clock_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+};
+
+}  // namespace gathering::cache
