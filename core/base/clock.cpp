@@ -1,9 +1,17 @@
 #include "core/base/clock.h"
 
+#include <ctime>
+
 namespace gathering {
 
 Clock::Steady SystemClock::Now() const {
   return std::chrono::steady_clock::now();
+}
+
+Clock::Steady SystemClock::NowRoughly() const {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return Steady{std::chrono::seconds{now.tv_sec} + std::chrono::nanoseconds{now.tv_nsec}};
 }
 
 Timestamp SystemClock::WallNow() const {

@@ -273,7 +273,7 @@ class Cache final : public Observed {
   [[nodiscard]] Clock::Steady Now() const {
     return options_.ttl.count() == 0 && options_.idle.count() == 0 && options_.negative_ttl.count() == 0
                ? Clock::Steady{}
-               : clock_.Now();
+               : clock_.NowRoughly();
   }
 
   static Slot SlotOf(const Shard& shard, std::uint64_t hash, const Lookup& key) {

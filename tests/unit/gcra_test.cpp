@@ -235,4 +235,13 @@ TEST_CASE("the keyed hash is SipHash-2-4 with 128 bits") {
   CHECK(hash(63) == Hash128{0x4a83502f77d15051U, 0x7cbd3f979a063e50U});
 }
 
+TEST_CASE("the keyed hash of 64 bits is SipHash, and a word hashes as its bytes") {
+  const SipKey key{0x0706050403020100U, 0x0f0e0d0c0b0a0908U};
+  std::string message;
+  for (char c = 0; c < 15; ++c) message += c;
+  CHECK(SipHash64<2, 4>{key}(message) == 0xa129ca6149be45e5U);  // of the paper's appendix
+  CHECK(SipHash13{key}(message) != SipHash64<2, 4>{key}(message));
+  CHECK(SipHash13{key}(std::uint64_t{0x0706050403020100U}) == SipHash13{key}(message.substr(0, 8)));
+}
+
 }  // namespace gathering::limits

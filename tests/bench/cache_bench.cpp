@@ -1,0 +1,152 @@
+// What a hit costs, beside the cache one would write first: a mutex, a list and an unordered_map.
+//
+//   cmake --preset release && cmake --build --preset release --target cache_bench    # with libbenchmark-dev
+//   build/release/tests/cache_bench
+//
+// Keys of 8 bytes and texts of about 20, 10,000 entries, all of them there; keys are drawn before.  Ratios
+// hold within one run.  `bytes` is what an entry costs beyond its key and value, measured in resident memory.
+#include <benchmark/benchmark.h>
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/clock.h"
+#include "core/cache/cache.h"
+
+namespace gathering::cache {
+namespace {
+
+using namespace std::chrono_literals;
+using Value = std::shared_ptr<const std::string>;
+
+constexpr std::uint32_t kEntries = 10'000;
+constexpr std::size_t kDrawn = 1 << 16;
+
+template <class K>
+class Plain {
+ public:
+  explicit Plain(std::size_t entries_max) : entries_max_(entries_max) {}
+
+  std::optional<Value> Get(const K& key) {
+    std::scoped_lock lock{mutex_};
+    const auto found = index_.find(key);
+    if (found == index_.end()) return std::nullopt;
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return found->second->second;
+  }
+  void Put(const K& key, Value value) {
+    std::scoped_lock lock{mutex_};
+    if (entries_.size() == entries_max_) {
+      index_.erase(entries_.back().first);
+      entries_.pop_back();
+    }
+    entries_.emplace_front(key, std::move(value));
+    index_[key] = entries_.begin();
+  }
+
+ private:
+  std::size_t entries_max_;
+  std::mutex mutex_;
+  std::list<std::pair<K, Value>> entries_;
+  std::unordered_map<K, typename std::list<std::pair<K, Value>>::iterator> index_;
+};
+
+template <class K>
+K Key(std::uint64_t i) {
+  if constexpr (std::is_same_v<K, std::string>) {
+    return "circle:number-" + std::to_string(i);
+  } else {
+    return i;
+  }
+}
+
+template <class K>
+const std::vector<K>& Drawn() {
+  static const std::vector<K> drawn = [] {
+    std::mt19937_64 random{1};
+    std::vector<K> keys;
+    for (std::size_t i = 0; i < kDrawn; ++i) keys.push_back(Key<K>(random() % kEntries));
+    return keys;
+  }();
+  return drawn;
+}
+
+const Clock& TheClock() {
+  static const SystemClock clock;
+  return clock;
+}
+
+Options With(Policy policy, std::chrono::milliseconds ttl) {
+  // Twice the room: no shard of 16 overflows.
+  return {.policy = policy, .bounds = {.entries_max = 2 * kEntries}, .ttl = ttl};
+}
+
+template <class K>
+void PlainHit(benchmark::State& state) {
+  static Plain<K>* const cache = [] {
+    auto* const made = new Plain<K>{kEntries};
+    for (std::uint64_t i = 0; i < kEntries; ++i) made->Put(Key<K>(i), std::make_shared<std::string>("value"));
+    return made;
+  }();
+  const auto& keys = Drawn<K>();
+  std::size_t at = static_cast<std::size_t>(state.thread_index()) * 7'919;
+  for (auto _ : state) benchmark::DoNotOptimize(cache->Get(keys[++at % kDrawn]));
+}
+
+template <class K, Policy policy, bool lifetimes>
+void Hit(benchmark::State& state) {
+  static Cache<K, Value>* const cache = [] {
+    auto* const made = new Cache<K, Value>{With(policy, lifetimes ? 1h : 0h), TheClock()};
+    for (std::uint64_t i = 0; i < kEntries; ++i)
+      made->Put(Key<K>(i), std::make_shared<std::string>("value"), TheClock().Now());
+    return made;
+  }();
+  const auto& keys = Drawn<K>();
+  std::size_t at = static_cast<std::size_t>(state.thread_index()) * 7'919;
+  for (auto _ : state) benchmark::DoNotOptimize(cache->Get(keys[++at % kDrawn]));
+  if (cache->Look().statistics.misses != 0) state.SkipWithError("not every access was a hit");
+}
+
+std::size_t Resident() {
+  std::size_t pages = 0;
+  std::FILE* const statm = std::fopen("/proc/self/statm", "r");
+  if (statm == nullptr || std::fscanf(statm, "%*u %zu", &pages) != 1) std::abort();
+  std::fclose(statm);
+  return pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+// A million entries, keys and values of 8 bytes each.
+void Overhead(benchmark::State& state) {
+  constexpr std::uint32_t kMillion = 1'000'000;
+  double bytes = 0;
+  for (auto _ : state) {
+    const std::size_t before = Resident();
+    Cache<std::uint64_t, std::uint64_t> cache{{.bounds = {.entries_max = kMillion}}, TheClock()};
+    for (std::uint64_t i = 0; i < 2 * kMillion; ++i) cache.Put(i, i, TheClock().Now());
+    bytes = static_cast<double>(Resident() - before) / static_cast<double>(cache.Look().entries) - 16;
+  }
+  state.counters["bytes"] = bytes;
+}
+
+BENCHMARK(PlainHit<std::uint64_t>)->Threads(1)->Threads(4)->UseRealTime();
+BENCHMARK(Hit<std::uint64_t, Policy::kLru, false>)->Threads(1)->Threads(4)->UseRealTime();
+BENCHMARK(Hit<std::uint64_t, Policy::kLru, true>)->Threads(1)->Threads(4)->UseRealTime();
+BENCHMARK(Hit<std::uint64_t, Policy::kSieve, true>)->Threads(1)->Threads(4)->UseRealTime();
+BENCHMARK(Hit<std::uint64_t, Policy::kS3Fifo, true>)->Threads(1)->Threads(4)->UseRealTime();
+BENCHMARK(PlainHit<std::string>)->Threads(1)->Threads(4)->UseRealTime();
+BENCHMARK(Hit<std::string, Policy::kLru, true>)->Threads(1)->Threads(4)->UseRealTime();
+BENCHMARK(Overhead)->Iterations(1)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace gathering::cache
+
+BENCHMARK_MAIN();
