@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "daemon/ws/handshake.h"
 
 namespace gathering::ws {
@@ -154,7 +156,7 @@ TEST_CASE("each field of a handshake is read as its rule says", "[ws]") {
 TEST_CASE("a key ends in one of the four digits that leave no bits over", "[ws]") {
   constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   for (std::size_t value = 0; value < kDigits.size(); ++value) {
-    const std::string key = std::string(21, 'k') + kDigits[value] + "==";
+    const std::string key = fmt::format("{:k<21}{}==", "", kDigits[value]);
     INFO(key);
     CHECK(StatusOf(Asking(With("Sec-WebSocket-Key", {key}))) == (value % 16 == 0 ? 101 : 400));
   }
