@@ -4,6 +4,7 @@
 #include "core/auth/users.h"
 #include "core/base/log.h"
 #include "core/base/worker_pool.h"
+#include "core/cache/registry.h"
 #include "core/events/consumers.h"
 #include "core/events/counts.h"
 #include "core/health/monitor.h"
@@ -33,13 +34,13 @@ class Daemon::Parts {
         feed_(config, clock),
         database_(config.database, clock, [this] { feed_.Wake(); }),
         file_workers_({.name = "file", .threads = kFileThreads, .queue_max = kFileQueueMax}),
-        authority_(config.auth, clock),
+        authority_(config.auth, clock, config.caches.tokens),
         consumers_(database_.pool(), [this] { return feed_.Stats().log.position; }, {events::Counter()}),
         health_(clock, {.data_dir = config.data_dir}),
         limiter_(config.rate_limits, config.auth.secret_key, file_workers_, clock),
         rate_limits_(limiter_, authority_, clock),
-        services_{config_,      clock,      database_, file_workers_, authority_, limiter_,
-                  rate_limits_, lifecycle_, api_,      health_,       feed_,      consumers_},
+        services_{config_,    clock, database_, file_workers_, authority_, limiter_, rate_limits_,
+                  lifecycle_, api_,  health_,   feed_,         consumers_, caches_},
         api_(http::RouteTables(), services_),
         server_(config.http, clock,
                 {.handler = [this](const auto& request, const auto& context,
@@ -53,7 +54,10 @@ class Daemon::Parts {
                        database_.Attach(loop);
                        limiter_.Attach(loop);
                        feed_.Attach(loop);
-                     }}) {}
+                     }}) {
+    caches_.Add(authority_.answers());
+    caches_.Add(feed_.history());
+  }
 
   const Config& config_;
   http::Lifecycle lifecycle_;
@@ -62,6 +66,7 @@ class Daemon::Parts {
   WorkerPool file_workers_;
   auth::Authority authority_;
   events::Consumers consumers_;
+  cache::Registry caches_;
   health::Monitor health_;
   Limiter limiter_;
   http::RateLimits rate_limits_;

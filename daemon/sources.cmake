@@ -6,6 +6,7 @@ set(GATHERING_DAEMON_SOURCES
   daemon/api/docs.cpp
   daemon/api/events.cpp
   daemon/api/health.cpp
+  daemon/api/health_caches.cpp
   daemon/api/health_database.cpp
   daemon/api/health_events.cpp
   daemon/api/health_limits.cpp

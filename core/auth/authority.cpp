@@ -26,6 +26,12 @@ struct DigestHash {
   }
 };
 
+struct PrincipalBytes {
+  std::uint64_t operator()(const Sha256&, const Principal& owner) const {
+    return owner.user_id.capacity() + owner.email.capacity() + owner.name.capacity();
+  }
+};
+
 [[noreturn]] void Refuse(std::string cause) {
   throw Error{Code::kUnauthenticated, "Invalid or expired token", std::move(cause)};
 }
@@ -53,25 +59,27 @@ std::string_view BearerToken(std::optional<std::string_view> header) {
 
 class Authority::Answers {
  public:
-  Answers(const AuthConfig& config, const Clock& clock)
+  Answers(const AuthConfig& config, const Clock& clock, const CacheConfig& answers)
       : key(config.secret_key),
         cache({.name = "tokens",
-               .bounds = {.entries_max = kAnswersMax},
-               .ttl = kAnswerAge,
-               .negative_ttl = kAnswerAge},
+               .policy = answers.policy,
+               .bounds = {.entries_max = answers.entries, .bytes_max = answers.bytes},
+               .ttl = answers.ttl,
+               .negative_ttl = answers.ttl},
               clock) {}
 
   const TokenKey key;
-  cache::Cache<Sha256, Principal, DigestHash> cache;  // whose a token is, or that it does not hold
+  cache::Cache<Sha256, Principal, DigestHash, PrincipalBytes>
+      cache;  // whose a token is, or that it does not hold
   std::atomic<std::uint64_t> refused{0};
 };
 
-Authority::Authority(const AuthConfig& config, const Clock& clock)
+Authority::Authority(const AuthConfig& config, const Clock& clock, const CacheConfig& answers)
     : clock_(clock),
       lifetime_(config.token_lifetime),
       disabled_(config.disabled),
       admin_email_(config.admin_email.empty() ? std::string{kFirstAdminEmail} : config.admin_email),
-      answers_(std::make_unique<Answers>(config, clock)),
+      answers_(std::make_unique<Answers>(config, clock, answers)),
       passwords_(std::make_unique<Passwords>()),
       hashing_({.name = "hash", .threads = config.hash_threads, .queue_max = config.hash_queue_max}) {}
 
@@ -141,13 +149,17 @@ void Authority::Revoked(std::string_view token) {
   answers_->cache.Put(Sha256Of(token), std::nullopt, clock_.Now() + std::chrono::nanoseconds{1});
 }
 
+const cache::Observed& Authority::answers() const {
+  return answers_->cache;
+}
+
 AuthorityStats Authority::Stats() const {
   const cache::Snapshot answers = answers_->cache.Look();
   return {.answers = answers.entries,
-          .answers_max = answers.options.bounds.entries_max,
+          .answers_max = answers.bounds.entries_max,
           .hits = answers.statistics.hits,
           .misses = answers.statistics.misses,
-          .evictions = answers.statistics.evicted_for_entries,
+          .evictions = answers.statistics.evicted_for_entries + answers.statistics.evicted_for_bytes,
           .refused = answers_->refused.load(std::memory_order_relaxed),
           .hashing = hashing_.Stats()};
 }

@@ -3,7 +3,7 @@
 //
 // A token proves who somebody was when it was issued.  Whether that still holds is
 // asked of the database: is the token revoked, does the user exist and is active,
-// which role is it now.  The answer is remembered for kAnswerAge, counted from the
+// which role is it now.  The answer is remembered for caches.tokens.ttl, from the
 // moment before the question was sent, so a logout or a deactivation holds on every
 // daemon of a database after that time at the latest, whatever else happens: restart,
 // eviction, clock changes.  Without a fresh answer and without a database nobody gets in.
@@ -20,6 +20,7 @@
 #include "core/auth/principal.h"
 #include "core/base/clock.h"
 #include "core/base/worker_pool.h"
+#include "core/cache/statistics.h"
 #include "core/config/config.h"
 #include "core/db/executor.h"
 
@@ -27,9 +28,6 @@ namespace gathering::auth {
 
 struct User;
 class Passwords;
-
-inline constexpr std::chrono::seconds kAnswerAge{1};
-inline constexpr std::uint32_t kAnswersMax = 10'000;  // remembered; the one unused for longest leaves first
 
 // A bearer token as the client gets it.
 struct Token {
@@ -55,7 +53,8 @@ struct AuthorityStats {
 class Authority {
  public:
   // Throws kInvalid when the secret key is shorter than kSecretBytesMin.  `clock` must outlive this.
-  Authority(const AuthConfig& config, const Clock& clock);
+  // `answers`: what the database said of a token, and for how long that is believed.
+  Authority(const AuthConfig& config, const Clock& clock, const CacheConfig& answers = {});
   ~Authority();
   Authority(const Authority&) = delete;
   Authority& operator=(const Authority&) = delete;
@@ -82,6 +81,7 @@ class Authority {
   [[nodiscard]] bool disabled() const { return disabled_; }
 
   AuthorityStats Stats() const;
+  [[nodiscard]] const cache::Observed& answers() const;
 
  private:
   class Answers;

@@ -80,7 +80,8 @@ struct NewUser {
 // Replaces a hash by one of the same password, unless it is no longer the one that was checked.
 void Rehash(db::Tx& tx, const Account& account, std::string_view password_hash);
 
-// From the next moment on (see kAnswerAge) this user's tokens let nobody in, and neither does the password.
+// From the next moment on (see core/auth/authority.h) this user's tokens let nobody in, and neither does the
+// password.
 void Deactivate(db::Tx& tx, std::string_view public_id);
 
 // Makes the configured administrator real, if one is configured.  The password in the database is

@@ -1,7 +1,7 @@
 #pragma once
-// SipHash (Aumasson and Bernstein 2012): keyed hashes whose values nobody can foresee or make collide who does
-// not know the key.  SipHash-2-4 in their variant of 128 bits, for where the hash stands for what was hashed;
-// SipHash-1-3 of 64 bits, less than half the work, for tables that compare what they find.
+// SipHash (Aumasson and Bernstein 2012): keyed hashes whose values nobody can foresee or make collide who
+// does not know the key.  SipHash-2-4 in their variant of 128 bits, for where the hash stands for what was
+// hashed; SipHash-1-3 of 64 bits, less than half the work, for tables that compare what they find.
 #include <bit>
 #include <cstddef>
 #include <cstdint>

@@ -198,11 +198,12 @@ class Cache final : public Observed {
     return count;
   }
 
-  void Clear() override {
+  void Clear() {
     InvalidateIf([](const K&) { return true; });
   }
 
-  void SetBounds(const Bounds& bounds) override {
+  // Of all shards together; what is too much leaves at once.
+  void SetBounds(const Bounds& bounds) {
     for (const auto& shard : shards_) {
       std::scoped_lock lock{shard->mutex};
       shard->shelf.SetBounds(Share(bounds, shards_.size()));
@@ -212,16 +213,17 @@ class Cache final : public Observed {
 
   [[nodiscard]] Snapshot Look() const override {
     Snapshot sum;
-    sum.options = options_;
-    sum.options.bounds = {.entries_max = 0, .bytes_max = 0};
+    sum.name = options_.name;
+    sum.policy = schema::ToText(options_.policy);
+    sum.bounds = {.entries_max = 0, .bytes_max = 0};
     const Clock::Steady now = clock_.Now();
     Clock::Steady oldest = now;
     for (const auto& shard : shards_) {
       std::scoped_lock lock{shard->mutex};
       const Bounds& bounds = shard->shelf.bounds();
-      sum.options.bounds.entries_max += bounds.entries_max;
-      sum.options.bounds.bytes_max =
-          std::max(sum.options.bounds.bytes_max + bounds.bytes_max, bounds.bytes_max);  // no overflow
+      sum.bounds.entries_max += bounds.entries_max;
+      sum.bounds.bytes_max =
+          std::max(sum.bounds.bytes_max + bounds.bytes_max, bounds.bytes_max);  // no overflow
       sum.entries += shard->shelf.entries();
       sum.bytes += shard->shelf.bytes();
       AddTo(sum.statistics, shard->statistics);

@@ -11,9 +11,7 @@ namespace gathering::cache {
 
 // All 64 bits are spread well.  Texts of any kind hash alike, so that a view finds a string.
 struct Hash {
-  [[nodiscard]] std::uint64_t operator()(std::string_view text) const {
-    return SipHash13{Secret()}(text);
-  }
+  [[nodiscard]] std::uint64_t operator()(std::string_view text) const { return SipHash13{Secret()}(text); }
   [[nodiscard]] std::uint64_t operator()(std::integral auto number) const {
     return SipHash13{Secret()}(static_cast<std::uint64_t>(number));
   }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "core/cache/shelf.h"
 
@@ -38,22 +39,21 @@ struct Statistics {
 };
 
 struct Snapshot {
-  Options options;
+  std::string name;
+  std::string_view policy;  // of what leaves first
+  Bounds bounds;
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;              // keys, values and what keeping them costs
   std::chrono::milliseconds oldest{0};  // age of the oldest answer
   Statistics statistics;
 };
 
-// A cache, whatever is in it.  Safe from any thread.
+// A store, whatever is in it.  Safe from any thread.
 class Observed {
  public:
   virtual ~Observed() = default;
 
   [[nodiscard]] virtual Snapshot Look() const = 0;
-  virtual void Clear() = 0;
-  virtual void SetBounds(
-      const Bounds& bounds) = 0;  // of all shards together; what is too much leaves at once
 };
 
 }  // namespace gathering::cache

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/cache/shelf.h"
 #include "core/db/pipeline.h"
 #include "core/db/pool.h"
 
@@ -110,6 +111,26 @@ struct RateLimitsConfig {
   std::uint32_t login_failures_max = 5;         // of an account, whatever the address; then it backs off
 };
 
+// The bounds of one store in memory; what leaves first is the policy's.
+struct CacheConfig {
+  cache::Policy policy = cache::Policy::kLru;
+  std::uint32_t entries = 10'000;
+  std::uint32_t bytes = 16 * 1'024 * 1'024;  // keys, values and what keeping them costs
+  std::chrono::milliseconds ttl{1'000};
+};
+
+// The last events of this process, the oldest leaving first.
+struct EventHistoryConfig {
+  std::uint32_t entries = 1'000;
+  std::uint32_t bytes = 4 * 1'024 * 1'024;
+  std::chrono::milliseconds ttl{3'600'000};
+};
+
+struct CachesConfig {
+  CacheConfig tokens;  // what PostgreSQL said of a token: its owner, or that it does not hold
+  EventHistoryConfig event_history;
+};
+
 struct EventsConfig {
   std::chrono::seconds retention{7 * 86'400};  // of the log
   std::chrono::milliseconds poll_max{1'000};   // the log is looked at this often even if nobody announces
@@ -128,6 +149,7 @@ struct Config {
   DatabaseConfig database;
   AuthConfig auth;
   RateLimitsConfig rate_limits;
+  CachesConfig caches;
   EventsConfig events;
   StreamsConfig streams;
   LogConfig log;

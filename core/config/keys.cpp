@@ -48,6 +48,14 @@ constexpr auto& Limits(Config& c) {
   return c.rate_limits.*member;
 }
 template <auto member>
+constexpr auto& Tokens(Config& c) {
+  return c.caches.tokens.*member;
+}
+template <auto member>
+constexpr auto& EventHistory(Config& c) {
+  return c.caches.event_history.*member;
+}
+template <auto member>
 constexpr auto& Events(Config& c) {
   return c.events.*member;
 }
@@ -68,6 +76,12 @@ std::size_t GetAlgorithm(Config& c) {
 }
 void SetAlgorithm(Config& c, std::size_t index) {
   c.rate_limits.algorithm = static_cast<limits::Algorithm>(index);
+}
+std::size_t GetTokensPolicy(Config& c) {
+  return static_cast<std::size_t>(c.caches.tokens.policy);
+}
+void SetTokensPolicy(Config& c, std::size_t index) {
+  c.caches.tokens.policy = static_cast<cache::Policy>(index);
 }
 template <auto member>
 std::size_t GetLogChoice(Config& c) {
@@ -350,6 +364,30 @@ constexpr Key kKeys[] = {
      .sentence = "Wrong passwords for an account before it must wait, from anywhere: a second, doubling to a "
                  "quarter of an hour.",
      .member = Number{&Limits<&RL::login_failures_max>, 1, 1'000}},
+
+    {.name = "caches.tokens.policy",
+     .sentence = "Which remembered token leaves first; sieve and s3fifo keep what is used through a flood of "
+                 "others.",
+     .member = Choice{&GetTokensPolicy, &SetTokensPolicy, schema::Names<cache::Policy>::kTexts}},
+    {.name = "caches.tokens.entries",
+     .sentence = "Tokens whose owner, or revocation, is remembered; the authority is the database.",
+     .member = Number{&Tokens<&CacheConfig::entries>, 1, 10'000'000}},
+    {.name = "caches.tokens.bytes",
+     .sentence = "What remembering tokens may take.",
+     .member = Size{&Tokens<&CacheConfig::bytes>, 4 * kKiB, 1'024 * kMiB}},
+    {.name = "caches.tokens.ttl",
+     .sentence = "How long that is believed before the database is asked again; a revocation on another "
+                 "daemon holds here no later.",
+     .member = Milliseconds{&Tokens<&CacheConfig::ttl>, 10ms, 2s}},
+    {.name = "caches.event_history.entries",
+     .sentence = "Events of this process that are kept in memory.",
+     .member = Number{&EventHistory<&EventHistoryConfig::entries>, 1, 1'000'000}},
+    {.name = "caches.event_history.bytes",
+     .sentence = "What they may take.",
+     .member = Size{&EventHistory<&EventHistoryConfig::bytes>, 4 * kKiB, 1'024 * kMiB}},
+    {.name = "caches.event_history.ttl",
+     .sentence = "How long they are kept.",
+     .member = Milliseconds{&EventHistory<&EventHistoryConfig::ttl>, 1s, 24h}},
 
     {.name = "events.retention",
      .sentence = "How long events are kept in the log; whole days are dropped.",

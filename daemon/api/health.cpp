@@ -1,6 +1,7 @@
 // /health: whether the daemon lives, can serve, and how the machine does.
 #include "core/config/config.h"
 #include "core/health/monitor.h"
+#include "daemon/api/health_caches.h"
 #include "daemon/api/health_database.h"
 #include "daemon/api/health_events.h"
 #include "daemon/api/health_limits.h"
@@ -104,6 +105,8 @@ constexpr Route kRoutes[] = {
      Handle<&System>, "CPU, memory, disk and load of the machine."},
     {"health.checks", Method::kGet, "/health/checks", Authority::kUser, Tier::kHealth, Statements{1},
      Handle<&Checks>, "The daemon, its database and its machine, judged."},
+    {"health.caches", Method::kGet, "/health/caches", Authority::kAdmin, Tier::kHealth, kNoStatements,
+     Handle<&ReportCaches>, "The bounded stores in memory: how full they are, and how often they answer."},
     {"health.database", Method::kGet, "/health/database", Authority::kAdmin, Tier::kHealth, kNoStatements,
      Handle<&ReportDatabase>, "Connections, pipelines, statements and what each route needs of them."},
     {"health.events", Method::kGet, "/health/events", Authority::kAdmin, Tier::kHealth, kNoStatements,

@@ -21,6 +21,9 @@ class Limiter;
 namespace auth {
 class Authority;
 }
+namespace cache {
+class Registry;
+}
 namespace events {
 class Consumers;
 }
@@ -53,6 +56,7 @@ struct Services {
   health::Monitor& health;
   streams::Feed& feed;
   const events::Consumers& consumers;
+  const cache::Registry& caches;
 };
 
 class Call final : private db::Executor {

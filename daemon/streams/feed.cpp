@@ -10,11 +10,17 @@ namespace {
 
 constexpr std::chrono::seconds kBeginWithin{2};
 
+events::BusOptions BusOptionsOf(const EventHistoryConfig& history) {
+  return {.history = {.events_max = history.entries,
+                      .bytes_max = history.bytes,
+                      .age_max = std::chrono::duration_cast<std::chrono::seconds>(history.ttl)}};
+}
+
 }  // namespace
 
 Feed::Feed(const Config& config, const Clock& clock)
     : crew_(events::BusOptions{}.calls_max),
-      bus_({}, clock, crew_),
+      bus_(BusOptionsOf(config.caches.event_history), clock, crew_),
       hub_(bus_),
       reader_({.url = config.database.pool.url,
                .application_name = config.database.pool.application_name + " events",
@@ -37,6 +43,20 @@ std::optional<std::int64_t> Feed::Position() const {
   const auto read = reader_.Stats().position;
   if (!read) return std::nullopt;
   return std::max(*read, hub_.position());
+}
+
+cache::Snapshot Feed::Look() const {
+  const events::HistoryStats history = bus_.Stats().history;
+  cache::Snapshot seen;
+  seen.name = "event_history";
+  seen.policy = "fifo";
+  seen.bounds = {.entries_max = history.events_max, .bytes_max = history.bytes_max};
+  seen.entries = history.events;
+  seen.bytes = history.bytes;
+  seen.statistics.evicted_for_entries = history.evicted;
+  seen.statistics.expired = history.expired;
+  seen.statistics.refused = history.too_big;
+  return seen;
 }
 
 FeedStats Feed::Stats() const {

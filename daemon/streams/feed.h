@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/cache/statistics.h"
 #include "core/config/config.h"
 #include "core/events/bus.h"
 #include "core/events/crew.h"
@@ -20,7 +21,7 @@ struct FeedStats {
   HubStats hub;
 };
 
-class Feed {
+class Feed final : private cache::Observed {
  public:
   Feed(const Config& config, const Clock& clock);
   ~Feed();  // stops
@@ -47,8 +48,11 @@ class Feed {
   [[nodiscard]] std::optional<std::int64_t> Position() const;
 
   [[nodiscard]] FeedStats Stats() const;
+  [[nodiscard]] const cache::Observed& history() const { return *this; }
 
  private:
+  [[nodiscard]] cache::Snapshot Look() const override;  // of the bus' history
+
   events::Crew crew_;
   events::Bus bus_;
   Hub hub_;

@@ -2,6 +2,8 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <chrono>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -202,6 +204,70 @@ TEST_CASE_METHOD(Fixture, "with authentication switched off everybody is the adm
   CHECK(anybody.Post("/auth/verify").Json()["valid"] == true);
   CHECK(anybody.Post("/auth/logout").status == 200);
   CHECK(anybody.Get("/auth/blacklist/stats").status == 200);
+}
+
+TEST_CASE("operators see every store in memory, bounded as configured") {
+  const FreshDatabase database;
+  const RunningDaemon daemon{{.database_url = database.url(),
+                              .environment = {{"GATHERING_CACHES_TOKENS_ENTRIES", "3"},
+                                              {"GATHERING_CACHES_TOKENS_POLICY", "sieve"},
+                                              {"GATHERING_CACHES_EVENT_HISTORY_ENTRIES", "2"}}}};
+  HttpClient admin = daemon.Admin();
+  for (int i = 0; i < 5; ++i) {
+    HttpClient other = daemon.Admin();
+    REQUIRE(other.Get("/auth/me").status == 200);
+    REQUIRE(other.Get("/auth/me").status == 200);
+    REQUIRE(admin.Post("/circles", {{"name", "c" + std::to_string(i)}}).status == 201);
+  }
+  const auto cache = [&](const std::string& name) {
+    const auto caches = admin.Get("/health/caches").Json().at("caches");
+    for (const auto& one : caches) {
+      if (one.at("name") == name) return one;
+    }
+    FAIL("no " << name);
+    return caches;
+  };
+  const auto tokens = cache("tokens");
+  CHECK(tokens.at("policy") == "sieve");
+  CHECK(tokens.at("entries") == 3);
+  CHECK(tokens.at("entries_max") == 3);
+  CHECK(tokens.at("bytes") > 300);
+  CHECK(tokens.at("hits") >= 5);
+  CHECK(tokens.at("misses") >= 6);
+  CHECK(tokens.at("hit_ratio") > 0.3);
+  CHECK(tokens.at("evictions").at("entries") >= 3);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+  while (cache("event_history").at("evictions").at("entries") < 3)
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+  CHECK(cache("event_history").at("entries") == 2);
+  CHECK(daemon.Client().Get("/health/caches").status == 401);
+}
+
+// The bounded cache only remembers: what left it is asked for again.
+TEST_CASE("a revoked token is refused after twice as many others, after a restart, and on other daemons") {
+  const FreshDatabase database;
+  const DaemonOptions options{.database_url = database.url(),
+                              .environment = {{"GATHERING_CACHES_TOKENS_ENTRIES", "10"}}};
+  auto daemon = std::make_unique<RunningDaemon>(options);
+  const RunningDaemon other{options};
+  const std::string revoked = daemon->AdminToken();
+  const auto status = [&](const RunningDaemon& asked) {
+    HttpClient client = asked.Client();
+    client.Use(revoked);
+    return client.Get("/auth/me").status;
+  };
+  REQUIRE(status(other) == 200);
+  HttpClient leaving = daemon->Client();
+  leaving.Use(revoked);
+  REQUIRE(leaving.Post("/auth/logout").status == 200);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{2};
+  while (status(other) != 401) REQUIRE(std::chrono::steady_clock::now() < deadline);
+  for (int i = 0; i < 20; ++i) REQUIRE(daemon->Admin().Get("/auth/me").status == 200);
+  CHECK(status(*daemon) == 401);
+  daemon.reset();
+  daemon = std::make_unique<RunningDaemon>(options);
+  CHECK(status(*daemon) == 401);
+  CHECK(status(other) == 401);
 }
 
 }  // namespace gathering::test

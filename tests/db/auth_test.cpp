@@ -207,15 +207,16 @@ TEST_CASE_METHOD(Fixture, "a revoked token stays revoked when the memory of it w
   const Token revoked = one.Issue(alice);
   REQUIRE(RevokeToken(revoked.text, alice));
   CHECK_FALSE(Enters(one, revoked.text));
+  const std::uint32_t answers_max = CacheConfig{}.entries;
   // Twice as many other tokens as are remembered; that they do not hold either is all that is remembered.
   test::ScriptedExecutor nobody{
       [](const db::Query&, const db::Params&) { return db::Rows{std::make_unique<test::NoRows>()}; }};
-  for (std::uint32_t i = 0; i < 2 * kAnswersMax; ++i) {
+  for (std::uint32_t i = 0; i < 2 * answers_max; ++i) {
     CHECK_THROWS_AS(one.Authenticate("Bearer " + one.Issue(alice).text, nobody), Error);
   }
   const AuthorityStats stats = one.Stats();
-  CHECK(stats.answers <= kAnswersMax);
-  CHECK(stats.evictions >= kAnswersMax);
+  CHECK(stats.answers <= answers_max);
+  CHECK(stats.evictions >= answers_max);
   const int before = questions;
   CHECK_FALSE(Enters(one, revoked.text));
   CHECK(questions == before + 1);
@@ -239,9 +240,8 @@ TEST_CASE_METHOD(Fixture, "who is deactivated or removed is out within a second"
 
 TEST_CASE_METHOD(Fixture, "without a database and without a fresh answer nobody gets in") {
   const Token token = one.Issue(Add("a@example.com"));
-  test::ScriptedExecutor away{[](const db::Query&, const db::Params&) -> db::Rows {
-    throw Unavailable("the database is away", 1s);
-  }};
+  test::ScriptedExecutor away{
+      [](const db::Query&, const db::Params&) -> db::Rows { throw Unavailable("the database is away", 1s); }};
   const auto code = [&] {
     try {
       static_cast<void>(one.Authenticate("Bearer " + token.text, away));

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/auth/authority.h"
+#include "core/cache/registry.h"
 #include "core/config/config.h"
 #include "core/events/consumers.h"
 #include "core/health/monitor.h"
@@ -159,9 +160,10 @@ class Bench {
   Limiter limiter_{config_.rate_limits, config_.auth.secret_key, workers_, clock_};
   RateLimits rate_limits_{limiter_, authority_, clock_};
   streams::Feed feed_{config_, clock_};
+  cache::Registry caches_;
   events::Consumers consumers_{database_.pool(), [] { return std::optional<std::int64_t>{}; }, {}};
-  Services services_{config_,      clock_,     database_, workers_, authority_, limiter_,
-                     rate_limits_, lifecycle_, api_,      health_,  feed_,      consumers_};
+  Services services_{config_,    clock_, database_, workers_, authority_, limiter_, rate_limits_,
+                     lifecycle_, api_,   health_,   feed_,    consumers_, caches_};
   Api api_{kTables, services_};
 };
 

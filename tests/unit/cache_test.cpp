@@ -156,8 +156,8 @@ TEST_CASE("a full cache keeps its bounds whatever comes") {
     Numbers cache{With(1'000, 1h, shards), clock};
     for (std::uint64_t key = 0; key < 5'000; ++key) cache.Put(key, "x", clock.Now());
     const Snapshot seen = cache.Look();
-    CHECK(seen.options.bounds.entries_max <= 1'000);
-    CHECK(seen.entries <= seen.options.bounds.entries_max);
+    CHECK(seen.bounds.entries_max <= 1'000);
+    CHECK(seen.entries <= seen.bounds.entries_max);
     CHECK(seen.entries > 900);
     CHECK(seen.statistics.evicted_for_entries == 5'000 - seen.entries);
   }

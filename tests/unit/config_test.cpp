@@ -86,14 +86,16 @@ consteval std::size_t CountMembers() {
 }  // namespace
 
 TEST_CASE("every member of the configuration has exactly one key", "[config]") {
-  // http, limits, database, pool, pipeline, lane, auth, rate_limits, events, streams, log
-  constexpr std::size_t kNested = 11;
+  // http, limits, database, pool, pipeline, lane, auth, rate_limits, caches, tokens, event_history, events,
+  // streams, log
+  constexpr std::size_t kNested = 14;
   // traffic, in_flight_bytes_max, avoid_for, statement_timeout and lifetime_max of a lane
   constexpr std::size_t kDerived = 5;
   constexpr std::size_t kMembers =
       CountMembers<Config>() + CountMembers<HttpConfig>() + CountMembers<HttpLimits>() +
       CountMembers<DatabaseConfig>() + CountMembers<db::PoolOptions>() + CountMembers<PipelineConfig>() +
       CountMembers<db::PipelineOptions>() + CountMembers<AuthConfig>() + CountMembers<RateLimitsConfig>() +
+      CountMembers<CachesConfig>() + CountMembers<CacheConfig>() + CountMembers<EventHistoryConfig>() +
       CountMembers<EventsConfig>() + CountMembers<StreamsConfig>() + CountMembers<LogConfig>() - kNested -
       kDerived;
   static_assert(CountMembers<LogConfig>() == 3);
@@ -105,8 +107,8 @@ TEST_CASE("every member of the configuration has exactly one key", "[config]") {
     const Config defaults;
     config::Value other = config::Get(key, defaults);
     if (auto* text = std::get_if<std::string>(&other)) {
-      for (const char* candidate :
-           {"2h", "7s", "7ms", "640KiB", "4KiB", "error", "console", "text", "fixed-window"}) {
+      for (const char* candidate : {"2h", "7s", "7ms", "70ms", "sieve", "640KiB", "4KiB", "error", "console",
+                                    "text", "fixed-window"}) {
         *text = candidate;
         if (!config::Set(key, other, changed) && config::Get(key, changed) != config::Get(key, defaults))
           break;

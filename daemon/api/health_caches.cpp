@@ -1,0 +1,46 @@
+#include "daemon/api/health_caches.h"
+
+#include "core/cache/registry.h"
+#include "daemon/api/number.h"
+
+namespace gathering::http {
+namespace {
+
+constexpr double kNanosPerMilli = 1e6;
+
+CacheReport Report(const cache::Snapshot& seen) {
+  const cache::Statistics& all = seen.statistics;
+  CacheReport report{.name = seen.name,
+                     .policy = std::string{seen.policy},
+                     .entries = Number(seen.entries),
+                     .entries_max = Number(seen.bounds.entries_max),
+                     .bytes = Number(seen.bytes),
+                     .bytes_max = Number(seen.bounds.bytes_max),
+                     .hits = Number(all.hits),
+                     .misses = Number(all.misses),
+                     .hit_ratio = std::nullopt,
+                     .loads = Number(all.loads),
+                     .load_failures = Number(all.load_failures),
+                     .joined = Number(all.joined),
+                     .load_ms = static_cast<double>(all.load_time.count()) / kNanosPerMilli,
+                     .evictions = {.entries = Number(all.evicted_for_entries),
+                                   .bytes = Number(all.evicted_for_bytes),
+                                   .expired = Number(all.expired),
+                                   .invalidated = Number(all.invalidated)},
+                     .refused = Number(all.refused),
+                     .outdated = Number(all.outdated),
+                     .oldest_ms = seen.oldest.count()};
+  if (const std::uint64_t asked = all.hits + all.misses; asked > 0)
+    report.hit_ratio = static_cast<double>(all.hits) / static_cast<double>(asked);
+  return report;
+}
+
+}  // namespace
+
+CachesReport ReportCaches(Call& call) {
+  CachesReport report;
+  for (const cache::Snapshot& seen : call.services().caches.Look()) report.caches.push_back(Report(seen));
+  return report;
+}
+
+}  // namespace gathering::http

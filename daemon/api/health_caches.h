@@ -1,0 +1,74 @@
+#pragma once
+// GET /health/caches: every bounded store in memory, how full it is and what it is good for, for operators.
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/http/call.h"
+
+namespace gathering::http {
+
+struct EvictionReport {
+  std::int64_t entries = 0;
+  std::int64_t bytes = 0;
+  std::int64_t expired = 0;
+  std::int64_t invalidated = 0;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("entries", self.entries, {.doc = "For the bound of entries"});
+    visit("bytes", self.bytes, {.doc = "For the bound of bytes"});
+    visit("expired", self.expired);
+    visit("invalidated", self.invalidated, {.doc = "Because what they told of was changed"});
+  }
+};
+
+struct CacheReport {
+  std::string name;
+  std::string policy;
+  std::int64_t entries = 0;
+  std::int64_t entries_max = 0;
+  std::int64_t bytes = 0;
+  std::int64_t bytes_max = 0;
+  std::int64_t hits = 0;
+  std::int64_t misses = 0;
+  std::optional<double> hit_ratio;
+  std::int64_t loads = 0;
+  std::int64_t load_failures = 0;
+  std::int64_t joined = 0;
+  double load_ms = 0;
+  EvictionReport evictions;
+  std::int64_t refused = 0;
+  std::int64_t outdated = 0;
+  std::int64_t oldest_ms = 0;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("name", self.name, {.doc = "As in caches.NAME of the configuration"});
+    visit("policy", self.policy, {.doc = "What leaves first: lru, sieve, s3fifo, or fifo, the oldest"});
+    visit("entries", self.entries);
+    visit("entries_max", self.entries_max);
+    visit("bytes", self.bytes, {.doc = "Keys, values and what keeping them costs"});
+    visit("bytes_max", self.bytes_max);
+    visit("hits", self.hits, {.doc = "Since the start; counts below likewise"});
+    visit("misses", self.misses, {.doc = "What was asked for was absent or too old"});
+    visit("hit_ratio", self.hit_ratio, {.doc = "null: nothing was asked for"});
+    visit("loads", self.loads, {.doc = "That answered"});
+    visit("load_failures", self.load_failures);
+    visit("joined", self.joined, {.doc = "Callers who waited for somebody else's load"});
+    visit("load_ms", self.load_ms, {.doc = "All loads together"});
+    visit("evictions", self.evictions);
+    visit("refused", self.refused, {.doc = "Larger than all there may be"});
+    visit("outdated", self.outdated, {.doc = "Answers that came after what made them wrong"});
+    visit("oldest_ms", self.oldest_ms, {.doc = "Age of the oldest answer"});
+  }
+};
+
+struct CachesReport {
+  std::vector<CacheReport> caches;
+
+  static void Fields(auto& self, auto& visit) { visit("caches", self.caches, {.required = true}); }
+};
+
+[[nodiscard]] CachesReport ReportCaches(Call& call);
+
+}  // namespace gathering::http
