@@ -44,9 +44,6 @@ constexpr std::int64_t kComplaintsShown = 20;
 constexpr milliseconds kProgressEvery{100};
 constexpr milliseconds kLookEvery{50};  // at whether to stop, should the signal hit another thread
 
-constexpr std::string_view kSettings =
-    "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET enable_seqscan = off; SET jit = off";
-
 struct ReplayEventsOptions {
   std::string input;  // empty: the log
   std::string output;
@@ -202,7 +199,7 @@ class ReplayEventsCommand {
     db::Migrator{{.url = url, .stop = &stop_asked, .cancel = &cancel_asked}, clock_}.RequireCurrent();
     session_.emplace(db::SessionOptions{
         .url = url, .application_name = "gathering replay-events", .cancel = &cancel_asked});
-    session_->Execute(kSettings);
+    session_->Execute(db::kSessionSettings);
   }
 
   std::string Identity() { return session_->Query(sql::kReplayIdentity).As<std::string>(0); }

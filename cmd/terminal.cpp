@@ -1,6 +1,5 @@
 #include "cmd/terminal.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -9,28 +8,13 @@
 #include <fmt/format.h>
 
 #include "core/base/error.h"
+#include "core/base/fd.h"
 #include "core/base/text.h"
 
 namespace gathering::cmd {
 namespace {
 
 constexpr std::size_t kAnswerBytesMax = 64;
-
-// Nothing when all was written, else errno.
-int WriteAll(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written >= 0) {
-      text.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno == EAGAIN) {
-      pollfd watched{fd, POLLOUT, 0};
-      ::poll(&watched, 1, -1);
-    } else if (errno != EINTR) {
-      return errno;
-    }
-  }
-  return 0;
-}
 
 std::string WithoutControls(std::string_view text) {
   std::string clean;

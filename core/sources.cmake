@@ -9,6 +9,7 @@ set(GATHERING_CORE_SOURCES
   core/auth/users.cpp
   core/base/child.cpp
   core/base/clock.cpp
+  core/base/fd.cpp
   core/base/log.cpp
   core/base/network.cpp
   core/base/text.cpp

@@ -2,6 +2,7 @@
 // A file descriptor that closes itself.
 #include <unistd.h>
 
+#include <string_view>
 #include <utility>
 
 namespace gathering {
@@ -29,5 +30,8 @@ class Fd {
  private:
   int fd_;
 };
+
+// All of it, however long the other side takes.  0, or the errno of what went wrong.
+int WriteAll(int fd, std::string_view text);
 
 }  // namespace gathering

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "core/db/session.h"
+
 namespace gathering::db {
 namespace {
 
@@ -55,9 +57,8 @@ std::string ConnInfo(const ConnectionOptions& options) {
 // query's.
 std::string SessionSettings(const ConnectionOptions& options) {
   return fmt::format(
-      "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = {}; SET lock_timeout = {}; "
-      "SET idle_in_transaction_session_timeout = {}; SET enable_seqscan = off; SET jit = off",
-      options.statement_timeout.count(), options.lock_timeout.count(),
+      "{}; SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}",
+      kSessionSettings, options.statement_timeout.count(), options.lock_timeout.count(),
       options.idle_in_transaction_timeout.count());
 }
 

@@ -20,6 +20,11 @@
 
 namespace gathering::db {
 
+// What every connection of ours sets: times and dates as we read them, and plans that use indexes from the
+// first day (ARCHITECTURE.md).
+inline constexpr std::string_view kSessionSettings =
+    "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET enable_seqscan = off; SET jit = off";
+
 struct SessionOptions {
   std::string url;  // libpq URL or keyword string; what it says wins over the options below
   std::string application_name = "gathering";

@@ -15,6 +15,10 @@
 
 namespace gathering::events {
 
+// How instances tell each other that there is more in the log.
+inline constexpr std::string_view kListen = "LISTEN gathering_events";
+inline constexpr std::string_view kAnnounce = "NOTIFY gathering_events";
+
 // An event as it is written down: in the log, in answers, in streams and in files.  The type is a text,
 // because a newer version may have written one that we do not know.
 struct Record {

@@ -21,10 +21,7 @@ constexpr std::chrono::hours kKeepingEvery{1};
 constexpr std::chrono::milliseconds kRetryMin{100};
 constexpr std::chrono::milliseconds kRetryMax{2'000};
 
-constexpr std::string_view kSettings =
-    "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET statement_timeout = '10s'; SET lock_timeout = '2s'; "
-    "SET enable_seqscan = off; SET jit = off; LISTEN gathering_events";
-constexpr std::string_view kAnnounce = "NOTIFY gathering_events";
+constexpr std::string_view kTimeouts = "SET statement_timeout = '10s'; SET lock_timeout = '2s'";
 
 struct ViewRow {
   std::int64_t oldest_running = 0;
@@ -114,7 +111,7 @@ void LogReader::Connect(const std::stop_token& stop) {
     session_ = std::move(made);
     ++stats_.connects;
   }
-  session_->Execute(kSettings);
+  for (const std::string_view sql : {db::kSessionSettings, kTimeouts, kListen}) session_->Execute(sql);
   const auto drawn = session_->Query(sql::kEventsDrawn).As<std::int64_t>(0);
   if (position_ && *position_ > drawn) {
     log::Warn("the log of events begins anew: another database, or an older copy",

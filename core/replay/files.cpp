@@ -1,7 +1,5 @@
 #include "core/replay/files.h"
 
-#include <poll.h>
-
 #include <cerrno>
 #include <system_error>
 
@@ -18,20 +16,10 @@ void ThrowFileError(std::string_view what, const std::string& file) {
 }
 
 bool WriteAll(int fd, const std::string& file, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written >= 0) {
-      text.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno == EPIPE) {
-      return false;
-    } else if (errno == EAGAIN) {
-      pollfd watched{.fd = fd, .events = POLLOUT, .revents = 0};
-      ::poll(&watched, 1, -1);
-    } else if (errno != EINTR) {
-      ThrowFileError("write", file);
-    }
-  }
-  return true;
+  const int error = gathering::WriteAll(fd, text);
+  if (error == 0 || error == EPIPE) return error == 0;
+  errno = error;
+  ThrowFileError("write", file);
 }
 
 }  // namespace gathering::replay

@@ -12,6 +12,7 @@
 #include "core/base/error.h"
 #include "core/db/params.h"
 #include "core/db/queries.h"
+#include "core/events/log.h"
 #include "core/replay/files.h"
 #include "core/schema/writer.h"
 
@@ -19,8 +20,6 @@ namespace gathering::replay {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::string_view kAnnounce = "NOTIFY gathering_events";
 
 // An array with holes, which a list of numbers has none of.
 void Append(std::string& array, const std::optional<std::int64_t>& id) {
@@ -53,7 +52,7 @@ Delivery SystemSink::Deliver(std::span<Item> items) {
     }
     return delivery;
   }
-  if (delivery.delivered > 0) session_.Execute(kAnnounce);
+  if (delivery.delivered > 0) session_.Execute(events::kAnnounce);
   return delivery;
 }
 

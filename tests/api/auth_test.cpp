@@ -10,6 +10,7 @@
 
 #include "core/db/connection.h"
 #include "tests/support/daemon.h"
+#include "tests/support/eventually.h"
 #include "tests/support/postgres.h"
 
 namespace gathering::test {
@@ -236,9 +237,7 @@ TEST_CASE("operators see every store in memory, bounded as configured") {
   CHECK(tokens.at("misses") >= 6);
   CHECK(tokens.at("hit_ratio") > 0.3);
   CHECK(tokens.at("evictions").at("entries") >= 3);
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{20};
-  while (cache("event_history").at("evictions").at("entries") < 3)
-    REQUIRE(std::chrono::steady_clock::now() < deadline);
+  Await([&] { return cache("event_history").at("evictions").at("entries") >= 3; });
   CHECK(cache("event_history").at("entries") == 2);
   CHECK(daemon.Client().Get("/health/caches").status == 401);
 }
@@ -260,8 +259,7 @@ TEST_CASE("a revoked token is refused after twice as many others, after a restar
   HttpClient leaving = daemon->Client();
   leaving.Use(revoked);
   REQUIRE(leaving.Post("/auth/logout").status == 200);
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{2};
-  while (status(other) != 401) REQUIRE(std::chrono::steady_clock::now() < deadline);
+  Await([&] { return status(other) == 401; }, std::chrono::seconds{2});
   for (int i = 0; i < 20; ++i) REQUIRE(daemon->Admin().Get("/auth/me").status == 200);
   CHECK(status(*daemon) == 401);
   daemon.reset();

@@ -23,6 +23,7 @@
 #include "core/db/migrate.h"
 #include "tests/support/daemon.h"
 #include "tests/support/event_source.h"
+#include "tests/support/eventually.h"
 
 namespace gathering::test {
 namespace {
@@ -31,11 +32,7 @@ using namespace std::chrono_literals;
 using nlohmann::json;
 
 void Await(const std::function<bool()>& condition, const std::function<std::string()>& what) {
-  const auto deadline = std::chrono::steady_clock::now() + 300s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) FAIL(what());
-    std::this_thread::yield();
-  }
+  if (!Eventually(condition, 300s)) FAIL(what());
 }
 
 // A daemon that may be killed and started again, at another address then.

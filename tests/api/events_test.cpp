@@ -12,6 +12,7 @@
 #include "core/db/connection.h"
 #include "tests/support/daemon.h"
 #include "tests/support/event_source.h"
+#include "tests/support/eventually.h"
 #include "tests/support/postgres.h"
 
 namespace gathering::test {
@@ -43,8 +44,7 @@ struct Scene {
   // Until the daemon has read of the log what there is.
   void Settle() {
     const auto newest = admin.Get("/events?limit=1").Json().at("events").at(0).at("sequence");
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
-    while (Report().at("log").at("position") < newest) REQUIRE(std::chrono::steady_clock::now() < deadline);
+    Await([&] { return Report().at("log").at("position") >= newest; });
   }
 
   FreshDatabase database;
@@ -109,8 +109,7 @@ TEST_CASE("how often what happened is counted by day, and the consumer that coun
     for (const json& day : counts) sum += day.at("events").get<std::int64_t>();
     return sum;
   };
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (counted("") < 3) REQUIRE(std::chrono::steady_clock::now() < deadline);
+  Await([&] { return counted("") >= 3; });
   CHECK(counted("?type=circle.created") == 2);
   CHECK(counted("?circle=two") == 2);
   CHECK(counted("?from=2020-01-01&to=2020-12-31") == 0);
@@ -172,8 +171,7 @@ TEST_CASE("a daemon whose log cannot be read yet says so, and starts all the sam
   };
   CHECK(status() == 503);
   holder.Script("COMMIT");
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (status() != 200) REQUIRE(std::chrono::steady_clock::now() < deadline);
+  Await([&] { return status() == 200; });
 }
 
 TEST_CASE("a stream has only what was asked for") {

@@ -12,6 +12,7 @@
 #include "core/db/connection.h"
 #include "core/db/embedded.h"
 #include "tests/support/daemon.h"
+#include "tests/support/eventually.h"
 #include "tests/support/postgres.h"
 #include "tests/support/temporary_directory.h"
 
@@ -21,16 +22,6 @@ namespace {
 using nlohmann::json;
 using namespace std::chrono_literals;
 using SteadyClock = std::chrono::steady_clock;
-
-template <class F>
-bool Eventually(F&& done, SteadyClock::duration within) {
-  const auto deadline = SteadyClock::now() + within;
-  while (SteadyClock::now() < deadline) {
-    if (done()) return true;
-    std::this_thread::yield();
-  }
-  return false;
-}
 
 // One answer and how long it took.
 struct Timed {

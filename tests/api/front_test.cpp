@@ -23,6 +23,7 @@
 #include "core/base/worker_pool.h"
 #include "daemon/http/server.h"
 #include "daemon/loop/fiber.h"
+#include "tests/support/eventually.h"
 #include "tests/support/hostile_requests.h"
 #include "tests/support/raw_client.h"
 
@@ -31,6 +32,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::Ask;
+using test::Eventually;
 using test::RawClient;
 using test::RawResponse;
 
@@ -43,17 +45,6 @@ std::string Get(const std::string& path, const std::string& fields = {}) {
 std::string Post(const std::string& path, const std::string& body, const std::string& fields = {}) {
   return fmt::format("POST {} HTTP/1.1\r\n{}{}Content-Length: {}\r\n\r\n{}", path, kHost, fields, body.size(),
                      body);
-}
-
-// Waits for something another thread brings about.
-template <class F>
-bool Eventually(F&& holds, std::chrono::milliseconds patience = 10s) {
-  const auto give_up = std::chrono::steady_clock::now() + patience;
-  while (!holds()) {
-    if (std::chrono::steady_clock::now() > give_up) return false;
-    std::this_thread::yield();
-  }
-  return true;
 }
 
 // A server with routes that show how the front behaves.

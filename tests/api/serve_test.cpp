@@ -13,6 +13,7 @@
 #include "core/base/guarded.h"
 #include "core/db/connection.h"
 #include "tests/support/daemon.h"
+#include "tests/support/eventually.h"
 #include "tests/support/postgres.h"
 
 namespace gathering::test {
@@ -48,17 +49,6 @@ pid_t PostmasterPid(const std::string& data_dir) {
   pid_t pid = 0;
   in >> pid;
   return pid;
-}
-
-// Asks until `done` says so; false at the deadline.
-template <class F>
-bool Eventually(F&& done, std::chrono::steady_clock::duration within) {
-  const auto deadline = std::chrono::steady_clock::now() + within;
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (done()) return true;
-    std::this_thread::yield();
-  }
-  return false;
 }
 
 // Statements of the daemon that wait for a lock.

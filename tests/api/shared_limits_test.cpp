@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "tests/support/daemon.h"
+#include "tests/support/eventually.h"
 #include "tests/support/postgres.h"
 #include "tests/support/redis_server.h"
 
@@ -102,15 +103,6 @@ class Pair {
   }
 
  private:
-  template <class F>
-  static void Await(F&& done, SteadyClock::duration within) {
-    const auto give_up_at = SteadyClock::now() + within;
-    while (!done()) {
-      if (SteadyClock::now() >= give_up_at) FAIL("not within " << within / 1ms << " ms");
-      std::this_thread::yield();
-    }
-  }
-
   Hammer one_;
   Hammer other_;
 };

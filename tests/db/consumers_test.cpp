@@ -15,6 +15,7 @@
 #include "core/db/queries.h"
 #include "core/events/counts.h"
 #include "core/events/log_reader.h"
+#include "tests/support/eventually.h"
 #include "tests/support/executor.h"
 #include "tests/support/postgres.h"
 
@@ -22,15 +23,6 @@ namespace gathering::test {
 namespace {
 
 using namespace std::chrono_literals;
-
-template <class F>
-void Await(F&& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + 60s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) FAIL("it does not happen");
-    std::this_thread::yield();
-  }
-}
 
 // What a daemon has of this: a pool, a reader of the log, and consumers behind it.
 struct Instance {

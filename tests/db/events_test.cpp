@@ -19,6 +19,7 @@
 #include "core/db/queries.h"
 #include "core/events/log_reader.h"
 #include "tests/db/circle_fixture.h"
+#include "tests/support/eventually.h"
 
 namespace gathering::test {
 namespace {
@@ -62,15 +63,6 @@ class Heard {
   std::condition_variable changed_;
   std::vector<events::EventPointer> events_;
 };
-
-template <class F>
-void Await(F&& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + 30s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) FAIL("it does not happen");
-    std::this_thread::yield();
-  }
-}
 
 // A reader that has begun.
 struct Reading {
