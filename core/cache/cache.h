@@ -151,11 +151,12 @@ class Cache final : public Observed {
     const std::uint64_t hash = Hasher{}(key);
     Shard& shard = ShardOf(hash);
     const Clock::Steady as_of = clock_.Now();
-    auto flight = std::make_shared<Flight<V>>();
+    std::shared_ptr<Flight<V>> flight;
     bool joins = false;
     {
       std::scoped_lock lock{shard.mutex};
       if (auto known = FindLocked(shard, hash, key, as_of)) return *std::move(known);
+      flight = std::make_shared<Flight<V>>();
       const auto [found, leads] = shard.flights.try_emplace(hash, Loading{K(key), flight});
       joins = !leads && found->second.key == key;  // another key with this hash: loaded without company
       if (joins) flight = found->second.flight;

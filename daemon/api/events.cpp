@@ -18,15 +18,23 @@ constexpr std::int64_t kListMax = 1'000;
 constexpr std::int64_t kCountedDays = 30;
 constexpr std::string_view kLastEventId = "Last-Event-ID";
 
-// Which events.
-struct ChoiceQuery {
+// What happened, and in which circle.
+struct KindQuery {
   std::vector<std::string> type;
   std::optional<std::string> circle;
-  std::optional<std::int64_t> agent;
 
   static void Fields(auto& self, auto& visit) {
     visit("type", self.type, {.doc = "May come several times; * stands for anything: task.*", .max = 20});
     visit("circle", self.circle, {.doc = "The circle's name"});
+  }
+};
+
+// Which events.
+struct ChoiceQuery : KindQuery {
+  std::optional<std::int64_t> agent;
+
+  static void Fields(auto& self, auto& visit) {
+    KindQuery::Fields(self, visit);
     visit("agent", self.agent, {.doc = "The agent that did it"});
   }
 };
@@ -52,15 +60,12 @@ struct EventList {
   }
 };
 
-struct CountsQuery {
-  std::vector<std::string> type;
-  std::optional<std::string> circle;
+struct CountsQuery : KindQuery {
   std::optional<Date> from;
   std::optional<Date> to;
 
   static void Fields(auto& self, auto& visit) {
-    visit("type", self.type, {.doc = "May come several times; * stands for anything: task.*", .max = 20});
-    visit("circle", self.circle, {.doc = "The circle's name"});
+    KindQuery::Fields(self, visit);
     visit("from", self.from, {.doc = "The first day; without it 30 days are counted"});
     visit("to", self.to, {.doc = "The last day; without it today's (UTC); at most 366 days behind from"});
   }
@@ -87,10 +92,13 @@ struct StreamQuery : ChoiceQuery {
   }
 };
 
+std::optional<std::int64_t> CircleId(Call& call, const KindQuery& query) {
+  if (!query.circle) return std::nullopt;
+  return circles::IdOf(call.db(), *query.circle);
+}
+
 events::RecordFilter FilterOf(Call& call, const ChoiceQuery& query) {
-  events::RecordFilter filter{.types = query.type, .source_agent_id = query.agent};
-  if (query.circle) filter.circle_id = circles::IdOf(call.db(), *query.circle);
-  return filter;
+  return {.types = query.type, .circle_id = CircleId(call, query), .source_agent_id = query.agent};
 }
 
 EventList List(Call& call, Query<ListQuery> query) {
@@ -104,8 +112,7 @@ EventList List(Call& call, Query<ListQuery> query) {
 }
 
 EventCounts Count(Call& call, Query<CountsQuery> query) {
-  events::CountFilter filter{.types = query->type};
-  if (query->circle) filter.circle_id = circles::IdOf(call.db(), *query->circle);
+  const events::CountFilter filter{.types = query->type, .circle_id = CircleId(call, query.value)};
   const Date to = query->to.value_or(ToDate(call.services().clock.WallNow()));
   const Date from = query->from.value_or(ToDate(DaysSinceEpoch(to) - kCountedDays + 1));
   return {events::ListCounts(call.db(), filter, from, to)};
