@@ -22,6 +22,8 @@ set(GATHERING_CORE_SOURCES
   core/bench/report.cpp
   core/bench/statistics.cpp
   core/bench/workload.cpp
+  core/cache/advisor.cpp
+  core/cache/budget.cpp
   core/cache/shelf.cpp
   core/circles/circles.cpp
   core/config/check.cpp
@@ -49,6 +51,7 @@ set(GATHERING_CORE_SOURCES
   core/db/statistics.cpp
   core/events/bus.cpp
   core/events/consumers.cpp
+  core/events/changes.cpp
   core/events/counts.cpp
   core/events/crew.cpp
   core/events/deduplicator.cpp
@@ -59,6 +62,7 @@ set(GATHERING_CORE_SOURCES
   core/events/log_reader.cpp
   core/events/mailbox.cpp
   core/events/virtual_time.cpp
+  core/health/memory.cpp
   core/health/monitor.cpp
   core/health/system.cpp
   core/idempotency/idempotency.cpp
@@ -100,6 +104,7 @@ set(GATHERING_MIGRATIONS
   core/db/migrations/0005_idempotency.sql
   core/db/migrations/0006_events.sql
   core/db/migrations/0007_event_counts.sql
+  core/db/migrations/0008_changes.sql
 )
 # Named statements.
 set(GATHERING_SQL

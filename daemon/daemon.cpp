@@ -1,13 +1,19 @@
 #include "daemon/daemon.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include "core/auth/authority.h"
 #include "core/auth/users.h"
 #include "core/base/log.h"
 #include "core/base/worker_pool.h"
+#include "core/cache/budget.h"
 #include "core/cache/registry.h"
 #include "core/events/consumers.h"
 #include "core/events/counts.h"
+#include "core/health/memory.h"
 #include "core/health/monitor.h"
+#include "daemon/answers/answers.h"
 #include "daemon/api/table.h"
 #include "daemon/db/database.h"
 #include "daemon/http/api.h"
@@ -23,6 +29,13 @@ namespace {
 
 constexpr std::uint32_t kFileThreads = 2;
 constexpr std::uint32_t kFileQueueMax = 256;
+constexpr std::chrono::milliseconds kLeaseMin{500};  // longer than a thread waits for a busy core
+
+std::vector<cache::Observed*> StoresOf(auth::Authority& authority, streams::Feed& feed, Answers& answers) {
+  std::vector<cache::Observed*> stores = {&authority.answers(), &feed.history()};
+  for (cache::Observed* const store : answers.stores()) stores.push_back(store);
+  return stores;
+}
 
 }  // namespace
 
@@ -31,16 +44,19 @@ class Daemon::Parts {
   Parts(const Config& config, const Clock& clock)
       : config_(config),
         lifecycle_(clock),
-        feed_(config, clock),
+        answers_(config.caches, clock, std::max(kLeaseMin, 3 * config.events.poll_max)),
+        feed_(config, clock, answers_),
         database_(config.database, clock, [this] { feed_.Wake(); }),
         file_workers_({.name = "file", .threads = kFileThreads, .queue_max = kFileQueueMax}),
         authority_(config.auth, clock, config.caches.tokens),
         consumers_(database_.pool(), [this] { return feed_.Stats().log.position; }, {events::Counter()}),
+        caches_(StoresOf(authority_, feed_, answers_)),
+        budget_(caches_.stores(), config.caches.bytes),
         health_(clock, {.data_dir = config.data_dir}),
         limiter_(config.rate_limits, config.auth.secret_key, file_workers_, clock),
         rate_limits_(limiter_, authority_, clock),
-        services_{config_,    clock, database_, file_workers_, authority_, limiter_, rate_limits_,
-                  lifecycle_, api_,  health_,   feed_,         consumers_, caches_},
+        services_{config_, clock,   database_, file_workers_, authority_, limiter_, rate_limits_, lifecycle_,
+                  api_,    health_, feed_,     consumers_,    caches_,    answers_, budget_},
         api_(http::RouteTables(), services_),
         server_(config.http, clock,
                 {.handler = [this](const auto& request, const auto& context,
@@ -54,19 +70,18 @@ class Daemon::Parts {
                        database_.Attach(loop);
                        limiter_.Attach(loop);
                        feed_.Attach(loop);
-                     }}) {
-    caches_.Add(authority_.answers());
-    caches_.Add(feed_.history());
-  }
+                     }}) {}
 
   const Config& config_;
   http::Lifecycle lifecycle_;
+  Answers answers_;
   streams::Feed feed_;
   Database database_;
   WorkerPool file_workers_;
   auth::Authority authority_;
   events::Consumers consumers_;
   cache::Registry caches_;
+  cache::Budget budget_;
   health::Monitor health_;
   Limiter limiter_;
   http::RateLimits rate_limits_;
@@ -83,6 +98,10 @@ void Daemon::Start() {
   parts_->database_.pool().Write([&](db::Tx& tx) { auth::EnsureAdmin(tx, parts_->config_.auth); });
   parts_->feed_.Start();
   parts_->consumers_.Start();
+  parts_->budget_.Watch([]() -> std::optional<double> {
+    const auto use = health::ReadMemoryUse();
+    return use ? std::optional{use->part()} : std::nullopt;
+  });
   parts_->server_.Start();
 }
 

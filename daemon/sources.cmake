@@ -1,4 +1,5 @@
 set(GATHERING_DAEMON_SOURCES
+  daemon/answers/answers.cpp
   daemon/api/agents.cpp
   daemon/api/auth.cpp
   daemon/api/circles.cpp
@@ -28,12 +29,14 @@ set(GATHERING_DAEMON_SOURCES
   daemon/http/connection.cpp
   daemon/http/cors.cpp
   daemon/http/engine.cpp
+  daemon/http/etag.cpp
   daemon/http/gate.cpp
   daemon/http/idempotency.cpp
   daemon/http/listener.cpp
   daemon/http/message.cpp
   daemon/http/problem.cpp
   daemon/http/rate_limits.cpp
+  daemon/http/remembered.cpp
   daemon/http/request_id.cpp
   daemon/http/route.cpp
   daemon/http/route_statistics.cpp

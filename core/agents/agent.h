@@ -7,6 +7,7 @@
 // catalogue.  What an agent has achieved is counted in its circles.
 //
 // Functions throw kNotFound "Agent 7 not found" for an id no agent has.
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -224,6 +225,7 @@ struct AgentSession {
   std::int64_t message_count = 0;
   bool needs_resume = false;
   std::string time_since;
+  std::chrono::microseconds holds_for{0};  // if nothing happens; not a field
 
   static void Fields(auto& self, auto& visit) {
     visit("status", self.status, {.doc = "active within an hour of the last activity, else idle"});
@@ -272,6 +274,7 @@ struct SessionReport {
   std::vector<std::string> working_files;
   std::vector<std::string> pending_actions;
   std::optional<SessionTask> current_task;
+  std::chrono::microseconds holds_for{0};  // if nothing happens; not a field
 
   static void Fields(auto& self, auto& visit) {
     visit("status", self.status);

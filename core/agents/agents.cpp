@@ -100,11 +100,12 @@ struct WholeAgent {
   [[nodiscard]] Timestamp last_activity() const { return last_active_at.value_or(created_at); }
 };
 
+constexpr std::int64_t kMinute = 60;  // seconds
+constexpr std::int64_t kHour = 60 * kMinute;
+constexpr std::int64_t kDay = 24 * kHour;
+
 // How long ago, as the dashboard's users read it.
 std::string TimeSince(std::int64_t seconds) {
-  constexpr std::int64_t kMinute = 60;
-  constexpr std::int64_t kHour = 60 * kMinute;
-  constexpr std::int64_t kDay = 24 * kHour;
   if (seconds < kMinute) return "quelques secondes";
   if (seconds < 2 * kMinute) return "1 minute";
   if (seconds < kHour) return std::to_string(seconds / kMinute) + " minutes";
@@ -114,16 +115,27 @@ std::string TimeSince(std::int64_t seconds) {
   return std::to_string(seconds / kDay) + " jours";
 }
 
+// Until that reads differently.
+std::chrono::microseconds UntilNextTimeSince(std::int64_t micros) {
+  constexpr std::int64_t kMicros = 1'000'000;
+  const std::int64_t step = (micros < kHour * kMicros  ? kMinute
+                             : micros < kDay * kMicros ? kHour
+                                                       : kDay) *
+                            kMicros;
+  return std::chrono::microseconds{micros < 0 ? 0 : step - micros % step};
+}
+
 // Fills what sessions and reports of sessions have in common.
 template <class Session>
 Session Judge(WholeAgent& agent) {
-  constexpr std::int64_t kActiveSeconds = 3'600;
-  const std::int64_t seconds = (agent.now.micros - agent.last_activity().micros) / 1'000'000;
-  const bool idle = seconds >= kActiveSeconds;
+  const std::int64_t micros = agent.now.micros - agent.last_activity().micros;
+  const std::int64_t seconds = micros / 1'000'000;
+  const bool idle = seconds >= kHour;
   Session session;
   session.status = idle ? SessionStatus::kIdle : SessionStatus::kActive;
   session.needs_resume = idle && (agent.current_task_id || !agent.pending_actions.empty());
   session.time_since = TimeSince(seconds);
+  session.holds_for = UntilNextTimeSince(micros);
   session.working_files = std::move(agent.working_files);
   session.pending_actions = std::move(agent.pending_actions);
   return session;

@@ -81,7 +81,7 @@ class Authority {
   [[nodiscard]] bool disabled() const { return disabled_; }
 
   AuthorityStats Stats() const;
-  [[nodiscard]] const cache::Observed& answers() const;
+  [[nodiscard]] cache::Observed& answers();
 
  private:
   class Answers;

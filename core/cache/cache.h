@@ -100,12 +100,21 @@ struct NoBytes {
   }
 };
 
-template <class K, class V, class Hasher = Hash, class Weigher = NoBytes>
+// How long a value holds by itself, where that is shorter than `ttl`; not positive: it is not kept.
+struct NoLifetime {
+  template <class V>
+  std::chrono::nanoseconds operator()(const V&) const {
+    return std::chrono::nanoseconds::max();
+  }
+};
+
+template <class K, class V, class Hasher = Hash, class Weigher = NoBytes, class Lifetime = NoLifetime>
 class Cache final : public Observed {
  public:
   using Lookup = std::conditional_t<std::is_same_v<K, std::string>, std::string_view, K>;
 
-  Cache(Options options, const Clock& clock) : options_(std::move(options)), clock_(clock) {
+  Cache(Options options, const Clock& clock)
+      : options_(std::move(options)), clock_(clock), advisor_(options_.policy, options_.bounds) {
     const std::uint32_t useful = std::max<std::uint32_t>(1, options_.bounds.entries_max / kShardEntriesMin);
     const std::uint32_t count = std::clamp<std::uint32_t>(options_.shards, 1, useful);
     shards_.reserve(count);
@@ -174,6 +183,7 @@ class Cache final : public Observed {
     std::scoped_lock lock{shard.mutex};
     shard.valid_after = clock_.Now();
     shard.flights.erase(hash);
+    if (advisor_.Samples(hash)) advisor_.Forget(hash);
     const Slot slot = SlotOf(shard, hash, key);
     if (slot == Shelf::kNone) return false;
     ++shard.statistics.invalidated;
@@ -201,15 +211,26 @@ class Cache final : public Observed {
 
   void Clear() {
     InvalidateIf([](const K&) { return true; });
+    advisor_.Clear();
   }
 
   // Of all shards together; what is too much leaves at once.
   void SetBounds(const Bounds& bounds) {
+    advisor_.SetBounds(bounds);
     for (const auto& shard : shards_) {
       std::scoped_lock lock{shard->mutex};
       shard->shelf.SetBounds(Share(bounds, shards_.size()));
       while (shard->shelf.Over()) EvictOne(*shard);
     }
+  }
+
+  void SetPart(double part) override {
+    const Bounds& whole = options_.bounds;
+    const auto shards = static_cast<double>(shards_.size());
+    SetBounds({.entries_max = static_cast<std::uint32_t>(std::max(shards, whole.entries_max * part)),
+               .bytes_max = part >= 1 || whole.bytes_max == Bounds{}.bytes_max
+                                ? whole.bytes_max
+                                : static_cast<std::uint64_t>(static_cast<double>(whole.bytes_max) * part)});
   }
 
   [[nodiscard]] Snapshot Look() const override {
@@ -233,6 +254,8 @@ class Cache final : public Observed {
       }
     }
     sum.oldest = std::chrono::duration_cast<std::chrono::milliseconds>(now - oldest);
+    const Advisor::Advices advice = advisor_.Look(sum.statistics.hits + sum.statistics.misses);
+    sum.advice.assign(advice.begin(), advice.end());
     return sum;
   }
 
@@ -274,9 +297,10 @@ class Cache final : public Observed {
 
   // A cache without lifetimes need not know the time.
   [[nodiscard]] Clock::Steady Now() const {
-    return options_.ttl.count() == 0 && options_.idle.count() == 0 && options_.negative_ttl.count() == 0
-               ? Clock::Steady{}
-               : clock_.NowRoughly();
+    constexpr bool kOwnLifetimes = !std::is_same_v<Lifetime, NoLifetime>;
+    const bool lasting = options_.ttl.count() == 0 && options_.idle.count() == 0 &&
+                         options_.negative_ttl.count() == 0 && !kOwnLifetimes;
+    return lasting ? Clock::Steady{} : clock_.NowRoughly();
   }
 
   static Slot SlotOf(const Shard& shard, std::uint64_t hash, const Lookup& key) {
@@ -291,7 +315,9 @@ class Cache final : public Observed {
   std::optional<std::optional<V>> FindLocked(Shard& shard, std::uint64_t hash, const Lookup& key,
                                              Clock::Steady now) {
     const Slot slot = SlotOf(shard, hash, key);
-    if (slot != Shelf::kNone && IsOver(shard.items[slot], now)) {
+    const bool over = slot != Shelf::kNone && IsOver(shard.items[slot], now);
+    if (advisor_.Samples(hash)) Rehearse(shard, hash, slot, over);
+    if (over) {
       ++shard.statistics.expired;
       ++shard.statistics.misses;
       Drop(shard, slot);
@@ -308,6 +334,14 @@ class Cache final : public Observed {
     return std::optional<std::optional<V>>{item.value};
   }
 
+  // What is not there weighs what the others do.
+  void Rehearse(const Shard& shard, std::uint64_t hash, Slot slot, bool over) {
+    if (over) advisor_.Forget(hash);
+    const std::uint64_t mean =
+        shard.shelf.entries() == 0 ? sizeof(Item) : shard.shelf.bytes() / shard.shelf.entries();
+    advisor_.Use(hash, slot == Shelf::kNone ? mean : shard.shelf.BytesOf(slot));
+  }
+
   void PutLocked(Shard& shard, std::uint64_t hash, const K& key, std::optional<V> value,
                  Clock::Steady as_of) {
     const std::chrono::milliseconds lifetime = value ? options_.ttl : options_.negative_ttl;
@@ -318,7 +352,9 @@ class Cache final : public Observed {
     }
     const std::uint64_t bytes = sizeof(Item) + Shelf::kOverheadBytes + (value ? Weigher{}(key, *value) : 0);
     const bool too_large = bytes > shard.shelf.bounds().bytes_max;
-    const bool not_kept = !value && lifetime.count() == 0;
+    const std::chrono::nanoseconds own =
+        value ? Lifetime{}(std::as_const(*value)) : std::chrono::nanoseconds::max();
+    const bool not_kept = (!value && lifetime.count() == 0) || own.count() <= 0;
     if (too_large) ++shard.statistics.refused;
     if (too_large || not_kept) {
       if (slot != Shelf::kNone) Drop(shard, slot);
@@ -334,9 +370,10 @@ class Cache final : public Observed {
       shard.shelf.Touch(slot);
     }
     Item& item = shard.items[slot];
-    item.value = std::move(value);
     item.as_of = as_of;
     item.over_at = lifetime.count() > 0 ? as_of + Shortened(shard, lifetime) : Clock::Steady::max();
+    if (own < Clock::Steady::max() - as_of) item.over_at = std::min(item.over_at, as_of + own);
+    item.value = std::move(value);
     item.idle_at = options_.idle.count() > 0 ? as_of + options_.idle : Clock::Steady::max();
     item.in_use = true;
     while (shard.shelf.Over()) EvictOne(shard);  // a new weight of an old entry
@@ -375,7 +412,7 @@ class Cache final : public Observed {
     } catch (...) {
       error = std::current_exception();
     }
-    {
+    try {
       std::scoped_lock lock{shard.mutex};
       // Not there any more after an invalidation; another one's may be, then.
       const auto found = shard.flights.find(hash);
@@ -383,6 +420,8 @@ class Cache final : public Observed {
       ++(error ? shard.statistics.load_failures : shard.statistics.loads);
       shard.statistics.load_time += clock_.Now() - as_of;
       if (!error) PutLocked(shard, hash, key, value, as_of);
+    } catch (...) {  // no memory: whoever waits must hear of it
+      error = std::current_exception();
     }
     flight.Land(value, error);
     if (error) std::rethrow_exception(error);
@@ -407,6 +446,7 @@ class Cache final : public Observed {
 
   const Options options_;
   const Clock& clock_;
+  Advisor advisor_;
   std::vector<std::unique_ptr<Shard>> shards_;
 };
 

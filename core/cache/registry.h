@@ -1,15 +1,18 @@
 #pragma once
 // Every bounded store of the process, by name, for those who look from outside.
+#include <utility>
 #include <vector>
 
 #include "core/cache/statistics.h"
 
 namespace gathering::cache {
 
-// Filled before anybody looks; then safe from any thread.  What is in it must outlive it.
+// Safe from any thread.  What is in it must outlive it.
 class Registry {
  public:
-  void Add(const Observed& store) { stores_.push_back(&store); }
+  explicit Registry(std::vector<Observed*> stores) : stores_(std::move(stores)) {}
+
+  [[nodiscard]] const std::vector<Observed*>& stores() const { return stores_; }
 
   [[nodiscard]] std::vector<Snapshot> Look() const {
     std::vector<Snapshot> all;
@@ -18,7 +21,7 @@ class Registry {
   }
 
  private:
-  std::vector<const Observed*> stores_;
+  const std::vector<Observed*> stores_;
 };
 
 }  // namespace gathering::cache

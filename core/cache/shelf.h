@@ -65,6 +65,7 @@ class Shelf {
 
   [[nodiscard]] std::uint32_t entries() const { return entries_; }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  [[nodiscard]] std::uint64_t BytesOf(Slot slot) const { return nodes_[slot].bytes; }
 
  private:
   struct Node {

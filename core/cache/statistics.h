@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "core/cache/advisor.h"
 #include "core/cache/shelf.h"
 
 namespace gathering::cache {
@@ -46,6 +48,7 @@ struct Snapshot {
   std::uint64_t bytes = 0;              // keys, values and what keeping them costs
   std::chrono::milliseconds oldest{0};  // age of the oldest answer
   Statistics statistics;
+  std::vector<Advice> advice = {};  // what other sizes would bring; empty: nobody knows
 };
 
 // A store, whatever is in it.  Safe from any thread.
@@ -54,6 +57,10 @@ class Observed {
   virtual ~Observed() = default;
 
   [[nodiscard]] virtual Snapshot Look() const = 0;
+
+  // Of its own bounds it has so much now, up to 1; what is too much leaves at once.  A store that cannot be
+  // resized takes no notice.
+  virtual void SetPart(double /*part*/) {}
 };
 
 }  // namespace gathering::cache

@@ -126,14 +126,24 @@ struct EventHistoryConfig {
   std::chrono::milliseconds ttl{3'600'000};
 };
 
+// Answers of the API; an answer is dropped when what it tells of changes.
+inline constexpr std::chrono::milliseconds kAnswerTtl{300'000};
+
 struct CachesConfig {
-  CacheConfig tokens;  // what PostgreSQL said of a token: its owner, or that it does not hold
+  std::uint32_t bytes = 0;  // all of them together; 0: as much as they may have each
+  CacheConfig tokens;       // what PostgreSQL said of a token: its owner, or that it does not hold
   EventHistoryConfig event_history;
+  CacheConfig agents{.bytes = 32 * 1'024 * 1'024, .ttl = kAnswerTtl};
+  CacheConfig sessions{.ttl = kAnswerTtl};                                                // of agents
+  CacheConfig circles{.entries = 2'000, .bytes = 32 * 1'024 * 1'024, .ttl = kAnswerTtl};  // with members
+  CacheConfig personas{.entries = 1'000, .ttl = kAnswerTtl};
+  CacheConfig providers{.entries = 1'000, .ttl = kAnswerTtl};
+  CacheConfig models{.entries = 1'000, .ttl = kAnswerTtl};
 };
 
 struct EventsConfig {
   std::chrono::seconds retention{7 * 86'400};  // of the log
-  std::chrono::milliseconds poll_max{1'000};   // the log is looked at this often even if nobody announces
+  std::chrono::milliseconds poll_max{100};     // the log is looked at this often even if nobody announces
 };
 
 struct StreamsConfig {

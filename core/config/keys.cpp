@@ -48,8 +48,12 @@ constexpr auto& Limits(Config& c) {
   return c.rate_limits.*member;
 }
 template <auto member>
-constexpr auto& Tokens(Config& c) {
-  return c.caches.tokens.*member;
+constexpr auto& Caches(Config& c) {
+  return c.caches.*member;
+}
+template <auto cache, auto member>
+constexpr auto& Cache(Config& c) {
+  return c.caches.*cache.*member;
 }
 template <auto member>
 constexpr auto& EventHistory(Config& c) {
@@ -77,11 +81,13 @@ std::size_t GetAlgorithm(Config& c) {
 void SetAlgorithm(Config& c, std::size_t index) {
   c.rate_limits.algorithm = static_cast<limits::Algorithm>(index);
 }
-std::size_t GetTokensPolicy(Config& c) {
-  return static_cast<std::size_t>(c.caches.tokens.policy);
+template <auto cache>
+std::size_t GetPolicy(Config& c) {
+  return static_cast<std::size_t>((c.caches.*cache).policy);
 }
-void SetTokensPolicy(Config& c, std::size_t index) {
-  c.caches.tokens.policy = static_cast<cache::Policy>(index);
+template <auto cache>
+void SetPolicy(Config& c, std::size_t index) {
+  (c.caches.*cache).policy = static_cast<cache::Policy>(index);
 }
 template <auto member>
 std::size_t GetLogChoice(Config& c) {
@@ -109,6 +115,7 @@ using HL = HttpLimits;
 using PO = db::PoolOptions;
 using PL = db::PipelineOptions;
 using RL = RateLimitsConfig;
+using CC = CachesConfig;
 
 // --- the table -------------------------------------------------------------------------------------
 
@@ -365,20 +372,26 @@ constexpr Key kKeys[] = {
                  "quarter of an hour.",
      .member = Number{&Limits<&RL::login_failures_max>, 1, 1'000}},
 
+    {.name = "caches.bytes",
+     .sentence =
+         "What all stores in memory may take together; 0: what each of them may. While the machine's or "
+         "the control group's memory is short they shrink, down to a sixteenth.",
+     .member = Size{&Caches<&CC::bytes>, 0, 2'048 * kMiB}},
     {.name = "caches.tokens.policy",
      .sentence = "Which remembered token leaves first; sieve and s3fifo keep what is used through a flood of "
                  "others.",
-     .member = Choice{&GetTokensPolicy, &SetTokensPolicy, schema::Names<cache::Policy>::kTexts}},
+     .member =
+         Choice{&GetPolicy<&CC::tokens>, &SetPolicy<&CC::tokens>, schema::Names<cache::Policy>::kTexts}},
     {.name = "caches.tokens.entries",
      .sentence = "Tokens whose owner, or revocation, is remembered; the authority is the database.",
-     .member = Number{&Tokens<&CacheConfig::entries>, 1, 10'000'000}},
+     .member = Number{&Cache<&CC::tokens, &CacheConfig::entries>, 1, 10'000'000}},
     {.name = "caches.tokens.bytes",
      .sentence = "What remembering tokens may take.",
-     .member = Size{&Tokens<&CacheConfig::bytes>, 4 * kKiB, 1'024 * kMiB}},
+     .member = Size{&Cache<&CC::tokens, &CacheConfig::bytes>, 4 * kKiB, 1'024 * kMiB}},
     {.name = "caches.tokens.ttl",
      .sentence = "How long that is believed before the database is asked again; a revocation on another "
                  "daemon holds here no later.",
-     .member = Milliseconds{&Tokens<&CacheConfig::ttl>, 10ms, 2s}},
+     .member = Milliseconds{&Cache<&CC::tokens, &CacheConfig::ttl>, 10ms, 2s}},
     {.name = "caches.event_history.entries",
      .sentence = "Events of this process that are kept in memory.",
      .member = Number{&EventHistory<&EventHistoryConfig::entries>, 1, 1'000'000}},
@@ -388,6 +401,84 @@ constexpr Key kKeys[] = {
     {.name = "caches.event_history.ttl",
      .sentence = "How long they are kept.",
      .member = Milliseconds{&EventHistory<&EventHistoryConfig::ttl>, 1s, 24h}},
+    {.name = "caches.agents.policy",
+     .sentence = "Which remembered answer leaves first.",
+     .member =
+         Choice{&GetPolicy<&CC::agents>, &SetPolicy<&CC::agents>, schema::Names<cache::Policy>::kTexts}},
+    {.name = "caches.agents.entries",
+     .sentence = "Answers about agents by id that are remembered.",
+     .member = Number{&Cache<&CC::agents, &CacheConfig::entries>, 1, 10'000'000}},
+    {.name = "caches.agents.bytes",
+     .sentence = "What they may take.",
+     .member = Size{&Cache<&CC::agents, &CacheConfig::bytes>, 4 * kKiB, 1'024 * kMiB}},
+    {.name = "caches.agents.ttl",
+     .sentence = "How long an answer is remembered if nothing changes.",
+     .member = Milliseconds{&Cache<&CC::agents, &CacheConfig::ttl>, 10ms, 24h}},
+    {.name = "caches.sessions.policy",
+     .sentence = "Which remembered answer leaves first.",
+     .member =
+         Choice{&GetPolicy<&CC::sessions>, &SetPolicy<&CC::sessions>, schema::Names<cache::Policy>::kTexts}},
+    {.name = "caches.sessions.entries",
+     .sentence = "Answers about what agents are at that are remembered.",
+     .member = Number{&Cache<&CC::sessions, &CacheConfig::entries>, 1, 10'000'000}},
+    {.name = "caches.sessions.bytes",
+     .sentence = "What they may take.",
+     .member = Size{&Cache<&CC::sessions, &CacheConfig::bytes>, 4 * kKiB, 1'024 * kMiB}},
+    {.name = "caches.sessions.ttl",
+     .sentence = "How long an answer is remembered if nothing changes.",
+     .member = Milliseconds{&Cache<&CC::sessions, &CacheConfig::ttl>, 10ms, 24h}},
+    {.name = "caches.circles.policy",
+     .sentence = "Which remembered answer leaves first.",
+     .member =
+         Choice{&GetPolicy<&CC::circles>, &SetPolicy<&CC::circles>, schema::Names<cache::Policy>::kTexts}},
+    {.name = "caches.circles.entries",
+     .sentence = "Answers about circles with their members that are remembered.",
+     .member = Number{&Cache<&CC::circles, &CacheConfig::entries>, 1, 10'000'000}},
+    {.name = "caches.circles.bytes",
+     .sentence = "What they may take.",
+     .member = Size{&Cache<&CC::circles, &CacheConfig::bytes>, 4 * kKiB, 1'024 * kMiB}},
+    {.name = "caches.circles.ttl",
+     .sentence = "How long an answer is remembered if nothing changes.",
+     .member = Milliseconds{&Cache<&CC::circles, &CacheConfig::ttl>, 10ms, 24h}},
+    {.name = "caches.personas.policy",
+     .sentence = "Which remembered answer leaves first.",
+     .member =
+         Choice{&GetPolicy<&CC::personas>, &SetPolicy<&CC::personas>, schema::Names<cache::Policy>::kTexts}},
+    {.name = "caches.personas.entries",
+     .sentence = "Answers about personas that are remembered.",
+     .member = Number{&Cache<&CC::personas, &CacheConfig::entries>, 1, 10'000'000}},
+    {.name = "caches.personas.bytes",
+     .sentence = "What they may take.",
+     .member = Size{&Cache<&CC::personas, &CacheConfig::bytes>, 4 * kKiB, 1'024 * kMiB}},
+    {.name = "caches.personas.ttl",
+     .sentence = "How long an answer is remembered if nothing changes.",
+     .member = Milliseconds{&Cache<&CC::personas, &CacheConfig::ttl>, 10ms, 24h}},
+    {.name = "caches.providers.policy",
+     .sentence = "Which remembered answer leaves first.",
+     .member = Choice{&GetPolicy<&CC::providers>, &SetPolicy<&CC::providers>,
+                      schema::Names<cache::Policy>::kTexts}},
+    {.name = "caches.providers.entries",
+     .sentence = "Answers about providers that are remembered.",
+     .member = Number{&Cache<&CC::providers, &CacheConfig::entries>, 1, 10'000'000}},
+    {.name = "caches.providers.bytes",
+     .sentence = "What they may take.",
+     .member = Size{&Cache<&CC::providers, &CacheConfig::bytes>, 4 * kKiB, 1'024 * kMiB}},
+    {.name = "caches.providers.ttl",
+     .sentence = "How long an answer is remembered if nothing changes.",
+     .member = Milliseconds{&Cache<&CC::providers, &CacheConfig::ttl>, 10ms, 24h}},
+    {.name = "caches.models.policy",
+     .sentence = "Which remembered answer leaves first.",
+     .member =
+         Choice{&GetPolicy<&CC::models>, &SetPolicy<&CC::models>, schema::Names<cache::Policy>::kTexts}},
+    {.name = "caches.models.entries",
+     .sentence = "Answers about models that are remembered.",
+     .member = Number{&Cache<&CC::models, &CacheConfig::entries>, 1, 10'000'000}},
+    {.name = "caches.models.bytes",
+     .sentence = "What they may take.",
+     .member = Size{&Cache<&CC::models, &CacheConfig::bytes>, 4 * kKiB, 1'024 * kMiB}},
+    {.name = "caches.models.ttl",
+     .sentence = "How long an answer is remembered if nothing changes.",
+     .member = Milliseconds{&Cache<&CC::models, &CacheConfig::ttl>, 10ms, 24h}},
 
     {.name = "events.retention",
      .sentence = "How long events are kept in the log; whole days are dropped.",

@@ -26,6 +26,8 @@ struct ConnectionOptions {
   std::chrono::milliseconds statement_timeout{0};
   std::chrono::milliseconds lock_timeout{0};
   std::chrono::milliseconds idle_in_transaction_timeout{0};
+  // What it changes of circles it tells by events; the database need not (core/events/changes.h).
+  bool tells = false;
 };
 
 // The configured URL is neither a URL nor keywords.  Says nothing of its text, which may hold a password.

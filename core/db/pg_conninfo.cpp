@@ -57,9 +57,10 @@ std::string ConnInfo(const ConnectionOptions& options) {
 // query's.
 std::string SessionSettings(const ConnectionOptions& options) {
   return fmt::format(
-      "{}; SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}",
+      "{}; SET statement_timeout = {}; SET lock_timeout = {}; SET idle_in_transaction_session_timeout = {}; "
+      "SET gathering.tells = '{}'",
       kSessionSettings, options.statement_timeout.count(), options.lock_timeout.count(),
-      options.idle_in_transaction_timeout.count());
+      options.idle_in_transaction_timeout.count(), options.tells ? "on" : "off");
 }
 
 }  // namespace gathering::db

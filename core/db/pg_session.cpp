@@ -91,11 +91,13 @@ class Session::Driver {
     if (ready > 0 && watched[0].revents != 0 && PQconsumeInput(connection()) == 0) ThrowLost({});
   }
 
-  std::size_t TakeNotifications() {
+  std::size_t TakeNotifications(const std::function<void(const Notification&)>& hear) {
+    using Owner = std::unique_ptr<PGnotify, void (*)(void*)>;
     std::size_t taken = 0;
-    while (PGnotify* const notify = PQnotifies(connection())) {
-      if (notify->be_pid != PQbackendPID(connection())) ++taken;
-      PQfreemem(notify);
+    while (const Owner notify{PQnotifies(connection()), PQfreemem}) {
+      if (notify->be_pid == PQbackendPID(connection())) continue;
+      ++taken;
+      if (hear) hear({.channel = notify->relname, .payload = notify->extra});
     }
     return taken;
   }
@@ -188,8 +190,8 @@ void Session::Pause(std::chrono::milliseconds duration, int descriptor) {
   driver_->Pause(duration, descriptor);
 }
 
-std::size_t Session::TakeNotifications() {
-  return driver_->TakeNotifications();
+std::size_t Session::TakeNotifications(const std::function<void(const Notification&)>& hear) {
+  return driver_->TakeNotifications(hear);
 }
 
 void Session::Interrupt() noexcept {

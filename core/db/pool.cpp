@@ -46,7 +46,8 @@ ConnectionOptions ToConnectionOptions(const PoolOptions& options) {
           .tcp_user_timeout = options.tcp_user_timeout,
           .statement_timeout = options.statement_timeout,
           .lock_timeout = options.lock_timeout,
-          .idle_in_transaction_timeout = options.idle_in_transaction_timeout};
+          .idle_in_transaction_timeout = options.idle_in_transaction_timeout,
+          .tells = true};
 }
 
 // Nothing that talks to the server happens under the mutex.

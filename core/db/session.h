@@ -34,6 +34,11 @@ struct SessionOptions {
   std::function<void(std::string_view)> on_notice = {};
 };
 
+struct Notification {
+  std::string_view channel;
+  std::string_view payload;
+};
+
 // An error the server answered a statement with.
 class SqlError : public Error {
  public:
@@ -64,8 +69,8 @@ class Session {
   // one, is readable.  Throws kUnavailable when the server goes meanwhile.
   void Pause(std::chrono::milliseconds duration, int descriptor = -1);
 
-  // How many notifications (LISTEN) of other sessions have come since the last call.
-  [[nodiscard]] std::size_t TakeNotifications();
+  // What other sessions have said (LISTEN) since the last call: how often, and each to `hear`.
+  std::size_t TakeNotifications(const std::function<void(const Notification&)>& hear = {});
 
   // From another thread, while the session lives: cuts the connection, so that whoever waits for the server
   // fails.

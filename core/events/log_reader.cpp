@@ -40,10 +40,12 @@ struct ViewRow {
 
 }  // namespace
 
-LogReader::LogReader(LogReaderOptions options, const Clock& clock, std::function<void(Event)> deliver)
+LogReader::LogReader(LogReaderOptions options, const Clock& clock, std::function<void(Event)> deliver,
+                     ChangeListener* changes)
     : options_(std::move(options)),
       clock_(clock),
       deliver_(std::move(deliver)),
+      changes_(changes),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!wake_.valid()) throw Error{Code::kUnavailable, "no descriptor is left for the events' reader"};
 }
@@ -111,7 +113,8 @@ void LogReader::Connect(const std::stop_token& stop) {
     session_ = std::move(made);
     ++stats_.connects;
   }
-  for (const std::string_view sql : {db::kSessionSettings, kTimeouts, kListen}) session_->Execute(sql);
+  for (const std::string_view sql : {db::kSessionSettings, kTimeouts, kListen, kListenForChanges})
+    session_->Execute(sql);
   const auto drawn = session_->Query(sql::kEventsDrawn).As<std::int64_t>(0);
   if (position_ && *position_ > drawn) {
     log::Warn("the log of events begins anew: another database, or an older copy",
@@ -124,6 +127,8 @@ void LogReader::Connect(const std::stop_token& stop) {
 }
 
 void LogReader::Disconnect() {
+  if (changes_ != nullptr) changes_->OnLost();
+  told_.clear();
   std::scoped_lock lock{mutex_};
   session_.reset();
   stats_.connected = false;
@@ -134,13 +139,24 @@ void LogReader::Follow(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     const bool soon = Poll();
     Rest(stop, options_.poll_min);
-    const std::size_t notified = session_->TakeNotifications();
-    if (!soon && notified == 0) session_->Pause(options_.poll_max, wake_.get());
+    HearOthers();
+    if (!soon && announced_ == 0) session_->Pause(options_.poll_max, wake_.get());
+    HearOthers();
     HearWakes();
     KeepDays();
     std::scoped_lock lock{mutex_};
-    stats_.notified += notified;
+    stats_.notified += std::exchange(announced_, 0);
   }
+}
+
+void LogReader::HearOthers() {
+  session_->TakeNotifications([&](const db::Notification& heard) {
+    if (heard.channel != kChangesChannel) {
+      ++announced_;
+    } else if (changes_ != nullptr) {
+      changes_->OnChange(ToChange(heard.payload));
+    }
+  });
 }
 
 // In this order: whoever wakes us in between is heard, at worst twice.
@@ -162,7 +178,9 @@ void LogReader::KeepDays() {
 
 bool LogReader::Poll() {
   for (;;) {
+    const Clock::Steady as_of = clock_.Now();
     const Page page = Read();
+    if (changes_ != nullptr) TellChanges(page, as_of);
     horizon_.Note(page.view);
     const std::optional<std::int64_t> settled = horizon_.settled();
     if (settled && !position_) position_ = *settled;
@@ -190,6 +208,18 @@ LogReader::Page LogReader::Read() {
   for (std::size_t i = 0; i < rows.size(); ++i) page.records.push_back(rows.As<Record>(i, ViewRow::kColumns));
   page.full = static_cast<std::int64_t>(page.records.size()) == options_.read_max;
   return page;
+}
+
+// An event that is not settled is read again and again, and told of once.
+void LogReader::TellChanges(const Page& page, Clock::Steady as_of) {
+  told_.erase(told_.begin(), told_.upper_bound(position_.value_or(0)));
+  for (const Record& record : page.records) {
+    if (!told_.insert(record.sequence).second) continue;
+    if (const auto change = ChangeOf(record)) changes_->OnChange(*change);
+  }
+  HearOthers();
+  // Beyond a full page there may be changes that were not seen.
+  if (position_ && !page.full) changes_->OnCurrent(as_of);
 }
 
 // What is visible may not be on disk yet: our writers commit first and wait then.

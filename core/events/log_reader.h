@@ -7,6 +7,9 @@
 // together.  What it found after a Wake it announces to the others: one notification for many commits,
 // instead of one in each of them, which would queue up at the server's lock for that.
 //
+// Who remembers answers hears of every change as soon as the reader sees it (core/events/changes.h): order
+// and durability, which events wait for, do not matter to them.
+//
 // Begins with what comes after Start.  Once an hour it prepares the log's next days and drops the old ones.
 // Lost connections are made again and nothing is left out.  Safe from any thread.
 #include <atomic>
@@ -17,6 +20,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -25,6 +29,7 @@
 #include "core/base/clock.h"
 #include "core/base/fd.h"
 #include "core/db/session.h"
+#include "core/events/changes.h"
 #include "core/events/event.h"
 #include "core/events/horizon.h"
 #include "core/events/log.h"
@@ -55,8 +60,10 @@ struct LogReaderStats {
 
 class LogReader {
  public:
-  // `deliver` is called on the reader's thread.  It may wait, which holds up what follows; it must not throw.
-  LogReader(LogReaderOptions options, const Clock& clock, std::function<void(Event)> deliver);
+  // Both are called on the reader's thread.  `deliver` may wait, which holds up what follows; neither may
+  // throw.
+  LogReader(LogReaderOptions options, const Clock& clock, std::function<void(Event)> deliver,
+            ChangeListener* changes = nullptr);
   ~LogReader();  // stops
   LogReader(const LogReader&) = delete;
   LogReader& operator=(const LogReader&) = delete;
@@ -87,6 +94,8 @@ class LogReader {
   void Follow(const std::stop_token& stop);
   [[nodiscard]] bool Poll();  // whether to come back soon
   [[nodiscard]] Page Read();
+  void TellChanges(const Page& page, Clock::Steady as_of);
+  void HearOthers();
   void Deliver(const Page& page, std::int64_t settled);
   void HearWakes();
   void KeepDays();
@@ -95,12 +104,15 @@ class LogReader {
   const LogReaderOptions options_;
   const Clock& clock_;
   const std::function<void(Event)> deliver_;
+  ChangeListener* const changes_;
   const Fd wake_;  // an eventfd
   std::atomic<bool> woken_ = false;
 
   // The thread's own.
   Horizon horizon_;
   std::optional<std::int64_t> position_;
+  std::set<std::int64_t> told_;  // beyond it, the changes of which were told
+  std::uint64_t announced_ = 0;  // by others, since the last look
   bool to_announce_ = false;
   Clock::Steady next_keeping_{};
 

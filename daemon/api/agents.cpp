@@ -3,6 +3,7 @@
 
 #include "core/skills/skill.h"
 #include "daemon/api/table.h"
+#include "daemon/http/remembered.h"
 
 namespace gathering::http {
 namespace {
@@ -58,8 +59,9 @@ Created<agents::AgentDetail> Create(Call& call, Body<agents::NewAgent> body) {
   return {call.Write([&](db::Tx& tx) { return agents::Create(tx, body.value); })};
 }
 
-agents::AgentDetail Get(Call& call, Path<AgentPath> path) {
-  return agents::Get(call.db(), path->agent_id);
+Remembered<agents::AgentDetail> Get(Call& call, Path<AgentPath> path) {
+  return Remember(call, Answers::Kind::kAgents, path->agent_id,
+                  [&] { return agents::Get(call.db(), path->agent_id); });
 }
 
 agents::AgentDetail Change(Call& call, Path<AgentPath> path, Body<agents::AgentChange> body) {
@@ -72,8 +74,9 @@ void Delete(Call& call, Path<AgentPath> path) {
   });
 }
 
-agents::AgentReport Report(Call& call, Path<AgentPath> path) {
-  return agents::Report(call.db(), path->agent_id);
+Remembered<agents::AgentReport> Report(Call& call, Path<AgentPath> path) {
+  return Remember(call, Answers::Kind::kSessions, path->agent_id,
+                  [&] { return agents::Report(call.db(), path->agent_id); });
 }
 
 FileTracked TrackFile(Call& call, Path<AgentPath> path, Query<agents::TrackedFile> query) {

@@ -2,6 +2,7 @@
 #include "core/circles/circle.h"
 #include "core/tasks/task.h"
 #include "daemon/api/table.h"
+#include "daemon/http/remembered.h"
 
 namespace gathering::http {
 namespace {
@@ -162,8 +163,9 @@ Created<circles::CircleDetail> Create(Call& call, Body<circles::NewCircle> body)
   return {call.Write([&](db::Tx& tx) { return circles::Create(tx, body.value, call.principal().user_id); })};
 }
 
-circles::CircleDetail Get(Call& call, Path<CirclePath> path) {
-  return circles::Get(call.db(), path->name);
+Remembered<circles::CircleDetail> Get(Call& call, Path<CirclePath> path) {
+  return Remember(call, Answers::Kind::kCircles, path->name,
+                  [&] { return circles::Get(call.db(), path->name); });
 }
 
 void Delete(Call& call, Path<CirclePath> path) {

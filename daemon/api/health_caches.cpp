@@ -1,6 +1,8 @@
 #include "daemon/api/health_caches.h"
 
+#include "core/cache/budget.h"
 #include "core/cache/registry.h"
+#include "daemon/answers/answers.h"
 #include "daemon/api/number.h"
 
 namespace gathering::http {
@@ -29,7 +31,12 @@ CacheReport Report(const cache::Snapshot& seen) {
                                    .invalidated = Number(all.invalidated)},
                      .refused = Number(all.refused),
                      .outdated = Number(all.outdated),
-                     .oldest_ms = seen.oldest.count()};
+                     .oldest_ms = seen.oldest.count(),
+                     .advice = {}};
+  for (const cache::Advice& advice : seen.advice) {
+    report.advice.push_back(
+        {.factor = advice.factor, .entries_max = Number(advice.entries_max), .hit_ratio = advice.hit_ratio});
+  }
   if (const std::uint64_t asked = all.hits + all.misses; asked > 0)
     report.hit_ratio = static_cast<double>(all.hits) / static_cast<double>(asked);
   return report;
@@ -40,6 +47,13 @@ CacheReport Report(const cache::Snapshot& seen) {
 CachesReport ReportCaches(Call& call) {
   CachesReport report;
   for (const cache::Snapshot& seen : call.services().caches.Look()) report.caches.push_back(Report(seen));
+  const cache::BudgetStats budget = call.services().budget.Stats();
+  report.budget_bytes = Number(budget.bytes_max);
+  report.part = budget.part;
+  report.shrinks = Number(budget.shrinks);
+  const Answers& answers = call.services().answers;
+  report.current = answers.current();
+  report.bypassed = Number(answers.bypassed());
   return report;
 }
 

@@ -23,6 +23,18 @@ struct EvictionReport {
   }
 };
 
+struct AdviceReport {
+  double factor = 1;
+  std::int64_t entries_max = 0;
+  std::optional<double> hit_ratio;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("factor", self.factor, {.doc = "Of the size now"});
+    visit("entries_max", self.entries_max);
+    visit("hit_ratio", self.hit_ratio, {.doc = "Rehearsed with a sample of keys; null: too few to tell"});
+  }
+};
+
 struct CacheReport {
   std::string name;
   std::string policy;
@@ -41,6 +53,7 @@ struct CacheReport {
   std::int64_t refused = 0;
   std::int64_t outdated = 0;
   std::int64_t oldest_ms = 0;
+  std::vector<AdviceReport> advice;
 
   static void Fields(auto& self, auto& visit) {
     visit("name", self.name, {.doc = "As in caches.NAME of the configuration"});
@@ -60,13 +73,30 @@ struct CacheReport {
     visit("refused", self.refused, {.doc = "Larger than all there may be"});
     visit("outdated", self.outdated, {.doc = "Answers that came after what made them wrong"});
     visit("oldest_ms", self.oldest_ms, {.doc = "Age of the oldest answer"});
+    visit("advice", self.advice, {.doc = "What other sizes would bring; empty where nobody knows"});
   }
 };
 
 struct CachesReport {
   std::vector<CacheReport> caches;
+  std::int64_t budget_bytes = 0;
+  double part = 1;
+  std::int64_t shrinks = 0;
+  bool current = false;
+  std::int64_t bypassed = 0;
 
-  static void Fields(auto& self, auto& visit) { visit("caches", self.caches, {.required = true}); }
+  static void Fields(auto& self, auto& visit) {
+    visit("caches", self.caches, {.required = true});
+    visit("budget_bytes", self.budget_bytes, {.doc = "caches.bytes; 0: none", .required = true});
+    visit("part", self.part,
+          {.doc = "Of their bounds that caches have now: less with a budget, or while memory is short",
+           .required = true});
+    visit("shrinks", self.shrinks, {.doc = "How often memory was short", .required = true});
+    visit("current", self.current,
+          {.doc = "Changes are being heard of, so that answers may come from memory", .required = true});
+    visit("bypassed", self.bypassed,
+          {.doc = "Answers that did not come from memory because they were not", .required = true});
+  }
 };
 
 [[nodiscard]] CachesReport ReportCaches(Call& call);

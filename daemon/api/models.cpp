@@ -2,6 +2,7 @@
 #include "core/models/model.h"
 
 #include "daemon/api/table.h"
+#include "daemon/http/remembered.h"
 
 namespace gathering::http {
 namespace {
@@ -12,16 +13,18 @@ struct ModelPath {
   static void Fields(auto& self, auto& visit) { visit("model_id", self.model_id, {.required = true}); }
 };
 
-models::ModelList List(Call& call, Query<models::ModelFilter> query) {
-  return models::List(call.db(), query.value);
+Remembered<models::ModelList> List(Call& call, Query<models::ModelFilter> query) {
+  const std::string key = std::string{kWholeList}.append(call.request().query);
+  return Remember(call, Answers::Kind::kModels, key, [&] { return models::List(call.db(), query.value); });
 }
 
 Created<models::Model> Create(Call& call, Body<models::NewModel> body) {
   return {models::Create(call.db(), body.value)};
 }
 
-models::Model Get(Call& call, Path<ModelPath> path) {
-  return models::Get(call.db(), path->model_id);
+Remembered<models::Model> Get(Call& call, Path<ModelPath> path) {
+  return Remember(call, Answers::Kind::kModels, path->model_id,
+                  [&] { return models::Get(call.db(), path->model_id); });
 }
 
 models::Model Change(Call& call, Path<ModelPath> path, Body<models::ModelChange> body) {

@@ -2,6 +2,7 @@
 #include "core/personas/persona.h"
 
 #include "daemon/api/table.h"
+#include "daemon/http/remembered.h"
 
 namespace gathering::http {
 namespace {
@@ -12,16 +13,17 @@ struct PersonaPath {
   static void Fields(auto& self, auto& visit) { visit("persona_id", self.persona_id, {.required = true}); }
 };
 
-personas::PersonaList List(Call& call) {
-  return personas::List(call.db());
+Remembered<personas::PersonaList> List(Call& call) {
+  return Remember(call, Answers::Kind::kPersonas, kWholeList, [&] { return personas::List(call.db()); });
 }
 
 Created<personas::Persona> Create(Call& call, Body<personas::NewPersona> body) {
   return {personas::Create(call.db(), body.value)};
 }
 
-personas::Persona Get(Call& call, Path<PersonaPath> path) {
-  return personas::Get(call.db(), path->persona_id);
+Remembered<personas::Persona> Get(Call& call, Path<PersonaPath> path) {
+  return Remember(call, Answers::Kind::kPersonas, path->persona_id,
+                  [&] { return personas::Get(call.db(), path->persona_id); });
 }
 
 personas::Persona Change(Call& call, Path<PersonaPath> path, Body<personas::PersonaChange> body) {

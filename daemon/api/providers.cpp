@@ -2,6 +2,7 @@
 #include "core/providers/provider.h"
 
 #include "daemon/api/table.h"
+#include "daemon/http/remembered.h"
 
 namespace gathering::http {
 namespace {
@@ -12,16 +13,17 @@ struct ProviderPath {
   static void Fields(auto& self, auto& visit) { visit("provider_id", self.provider_id, {.required = true}); }
 };
 
-providers::ProviderList List(Call& call) {
-  return providers::List(call.db());
+Remembered<providers::ProviderList> List(Call& call) {
+  return Remember(call, Answers::Kind::kProviders, kWholeList, [&] { return providers::List(call.db()); });
 }
 
 Created<providers::Provider> Create(Call& call, Body<providers::NewProvider> body) {
   return {providers::Create(call.db(), body.value)};
 }
 
-providers::Provider Get(Call& call, Path<ProviderPath> path) {
-  return providers::Get(call.db(), path->provider_id);
+Remembered<providers::Provider> Get(Call& call, Path<ProviderPath> path) {
+  return Remember(call, Answers::Kind::kProviders, path->provider_id,
+                  [&] { return providers::Get(call.db(), path->provider_id); });
 }
 
 void Delete(Call& call, Path<ProviderPath> path) {

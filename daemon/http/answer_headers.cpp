@@ -16,8 +16,10 @@ constexpr std::string_view kSecurity =
     "Cross-Origin-Opener-Policy: same-origin\r\n"
     "Cross-Origin-Resource-Policy: same-origin\r\n";
 
-constexpr std::string_view kApiOnly =
-    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; form-action 'none'\r\n"
+constexpr std::string_view kNothingLoads =
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'; form-action 'none'\r\n";
+constexpr std::string_view kMayBeKept = "Cache-Control: private, no-cache\r\n";
+constexpr std::string_view kNothingIsKept =
     "Cache-Control: no-store, no-cache, must-revalidate\r\n"
     "Pragma: no-cache\r\n";
 
@@ -25,7 +27,8 @@ constexpr std::string_view kApiOnly =
 
 AnswerHeaders::AnswerHeaders(const Cors& cors) {
   const auto blocks = [](const std::string& lines) {
-    return Blocks{.api = fmt::format("{}{}{}", kSecurity, kApiOnly, lines),
+    return Blocks{.api = fmt::format("{}{}{}{}", kSecurity, kNothingLoads, kNothingIsKept, lines),
+                  .tagged = fmt::format("{}{}{}{}", kSecurity, kNothingLoads, kMayBeKept, lines),
                   .page = fmt::format("{}{}", kSecurity, lines)};
   };
   others_ = blocks(cors.origins().empty() ? std::string{} : Cors::LinesForOthers());

@@ -12,6 +12,7 @@
 #include "daemon/http/idempotency.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/rate_limits.h"
+#include "daemon/http/remembered.h"
 #include "daemon/http/status.h"
 #include "daemon/openapi/openapi.h"
 
@@ -76,6 +77,22 @@ class Api::Account {
   const Route& route_;
   const Call& call_;
   const std::uint32_t before_;
+};
+
+// What a request changed is not answered from memory any more when its answer leaves, however it ended.
+class Api::Aftermath {
+ public:
+  Aftermath(Answers& answers, const Match& match)
+      : answers_(answers), change_(ChangedBy(*match.route, match.parameters)) {}
+  ~Aftermath() {
+    if (change_) answers_.OnChange(*change_);
+  }
+  Aftermath(const Aftermath&) = delete;
+  Aftermath& operator=(const Aftermath&) = delete;
+
+ private:
+  Answers& answers_;
+  const std::optional<events::Change> change_;
 };
 
 Api::Api(std::span<const std::span<const Route>> tables, Services& services)
@@ -154,6 +171,7 @@ void Api::Answer(const Request& request, Call& call, Progress& progress, Respons
   call.set_route(route);
   if (!call.standing().decided) services_.rate_limits.Admit(request, route, call.standing());
   Authorise(request, route.authority, call);
+  const Aftermath aftermath{services_.answers, match};
   if (const auto key = IdempotencyKeyOf(request, route)) {
     AnswerOnce(*key, request, match, call, response);
     return;
@@ -222,7 +240,9 @@ void Api::Authorise(const Request& request, Authority needed, Call& call) const 
 void Api::Dress(const Request& request, const Call& call, const Progress& progress,
                 Response& response) const {
   const std::string_view origin = OriginOf(request);
-  response.constant_headers = IsPage(response) ? headers_.ForPage(origin) : headers_.ForApi(origin);
+  response.constant_headers = response.revalidates ? headers_.ForTagged(origin)
+                              : IsPage(response)   ? headers_.ForPage(origin)
+                                                   : headers_.ForApi(origin);
   response.varying_headers = call.standing().fields;
   response.Set(kRequestIdHeader, progress.request_id);
 }

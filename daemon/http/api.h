@@ -61,6 +61,7 @@ class Api {
  private:
   struct Progress;
   class Account;
+  class Aftermath;
 
   [[nodiscard]] Progress Begin(const Request& request);
   void Finish(const Request& request, const Call& call, const Progress& progress, Response& response) const;

@@ -16,14 +16,16 @@
 #include "daemon/http/message.h"
 
 namespace gathering {
+class Answers;
 struct Config;
 class Limiter;
 namespace auth {
 class Authority;
 }
 namespace cache {
+class Budget;
 class Registry;
-}
+}  // namespace cache
 namespace events {
 class Consumers;
 }
@@ -57,6 +59,8 @@ struct Services {
   streams::Feed& feed;
   const events::Consumers& consumers;
   const cache::Registry& caches;
+  Answers& answers;
+  const cache::Budget& budget;
 };
 
 class Call final : private db::Executor {

@@ -12,11 +12,6 @@ constexpr char Lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
-bool SameName(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return Lower(x) == Lower(y); });
-}
-
 int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   const char lower = Lower(c);
@@ -104,6 +99,11 @@ std::optional<Method> ParseMethod(std::string_view name) {
     if (kMethodNames[i] == name) return static_cast<Method>(i);
   }
   return std::nullopt;
+}
+
+bool SameName(std::string_view a, std::string_view b) {
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return Lower(x) == Lower(y); });
 }
 
 std::optional<std::string_view> Request::Find(std::string_view name) const {

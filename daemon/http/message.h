@@ -26,6 +26,9 @@ inline constexpr std::string_view kMethodNames[] = {"GET",   "HEAD",   "POST",  
 }
 [[nodiscard]] std::optional<Method> ParseMethod(std::string_view name);
 
+// Names of fields are compared without case.
+[[nodiscard]] bool SameName(std::string_view a, std::string_view b);
+
 struct Header {
   std::string_view name;
   std::string_view value;
@@ -68,6 +71,7 @@ struct Response {
   std::string_view constant_headers;
   std::string varying_headers;  // likewise, but of this answer
   bool close = false;           // close the connection after this answer
+  bool revalidates = false;     // clients may keep it, if they ask each time whether it still holds (ETag)
   // What the connection goes on as behind the head; then there is no body.  Status 101 with the fields of
   // an upgrade to WebSocket, otherwise the end of the stream is the end of the connection.
   std::unique_ptr<Stream> stream = {};

@@ -135,6 +135,7 @@ struct Shape {
   Describer form = nullptr;
   Describer response = nullptr;  // null for 204 and for documents
   int status = 0;                // of success; 0: there is no handler
+  bool revalidates = false;      // answers carry an ETag, and If-None-Match may be answered with 304
   bool streams = false;          // the token may be in the query, as browsers send none in a header
 };
 

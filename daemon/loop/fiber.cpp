@@ -81,10 +81,29 @@ class Deadline final : public Timer {
   Errand& errand_;
 };
 
+// Wakes the fiber that made it, and is gone then.
+class Alarm final : public Posted {
+ public:
+  explicit Alarm(Loop& loop) : loop_(loop), fiber_(loop.fibers().current()) {}
+  void OnLoop() override { loop_.fibers().Resume(*fiber_); }
+
+ private:
+  Loop& loop_;
+  Fiber* const fiber_;
+};
+
 }  // namespace
 
 bool OnFiber() {
   return Loop::Current() != nullptr && Loop::Current()->fibers().current() != nullptr;
+}
+
+void SleepUntilWoken(const std::function<void(std::function<void()> wake)>& arrange) {
+  Loop& loop = *Loop::Current();
+  Alarm alarm{loop};
+  // The loop hears of it once this fiber sleeps, however early it is.
+  arrange([&alarm, inbox = loop.inbox()] { inbox->Push(alarm); });
+  loop.fibers().Suspend();
 }
 
 void RunOnErased(WorkerPool& pool, std::optional<Clock::Steady> deadline, const std::function<void()>& work) {

@@ -19,6 +19,10 @@ namespace gathering::loop {
 // True when the caller runs on a fiber.
 [[nodiscard]] bool OnFiber();
 
+// Gives `arrange` a function that wakes this fiber, and sleeps until somebody has called it: once, from any
+// thread, now or later.
+void SleepUntilWoken(const std::function<void(std::function<void()> wake)>& arrange);
+
 // Runs `work` on `pool` while this fiber sleeps; `work` may use everything on the
 // fiber's stack.  Exceptions of `work` come out here.  Throws kUnavailable (with
 // Retry-After) when the pool's queue is full, kTimeout when `deadline` passed while

@@ -96,7 +96,10 @@ json Responses(const Route& route, json& schemas) {
   const http::Shape& shape = route.endpoint.shape;
   json success = {{"description", http::Reason(shape.status)}};
   if (shape.response != nullptr) success["content"] = Content("application/json", shape.response(schemas));
+  if (shape.revalidates) success["headers"] = {{"ETag", {{"schema", {{"type", "string"}}}}}};
   json responses = {{fmt::to_string(shape.status), std::move(success)}};
+  if (shape.revalidates)
+    responses["304"] = {{"description", "If-None-Match names the answer there would be"}};
   if (route.authority != Authority::kPublic) responses["401"] = ResponseReference("Unauthenticated");
   if (route.authority == Authority::kAdmin) responses["403"] = ResponseReference("Forbidden");
   if (shape.path != nullptr) responses["404"] = ResponseReference("NotFound");
@@ -120,6 +123,13 @@ json Operation(const Route& route, json& schemas) {
   json parameters = json::array();
   AddParameters(shape.path, "path", parameters);
   AddParameters(shape.query, "query", parameters);
+  if (shape.revalidates) {
+    parameters.push_back({{"name", "If-None-Match"},
+                          {"in", "header"},
+                          {"required", false},
+                          {"description", "The ETag of an answer the client has"},
+                          {"schema", {{"type", "string"}}}});
+  }
   if (http::HonoursIdempotencyKey(route)) {
     parameters.push_back(
         {{"name", http::kIdempotencyKeyHeader},

@@ -18,7 +18,7 @@ events::BusOptions BusOptionsOf(const EventHistoryConfig& history) {
 
 }  // namespace
 
-Feed::Feed(const Config& config, const Clock& clock)
+Feed::Feed(const Config& config, const Clock& clock, events::ChangeListener& changes)
     : crew_(events::BusOptions{}.calls_max),
       bus_(BusOptionsOf(config.caches.event_history), clock, crew_),
       hub_(bus_),
@@ -26,7 +26,7 @@ Feed::Feed(const Config& config, const Clock& clock)
                .application_name = config.database.pool.application_name + " events",
                .poll_max = config.events.poll_max,
                .retention = config.events.retention},
-              clock, [this](events::Event event) { bus_.Publish(std::move(event)); }) {}
+              clock, [this](events::Event event) { bus_.Publish(std::move(event)); }, &changes) {}
 
 Feed::~Feed() {
   reader_.Stop();

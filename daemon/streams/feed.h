@@ -23,7 +23,8 @@ struct FeedStats {
 
 class Feed final : private cache::Observed {
  public:
-  Feed(const Config& config, const Clock& clock);
+  // `changes` hears of every change, on a thread of its own, until Stop.
+  Feed(const Config& config, const Clock& clock, events::ChangeListener& changes);
   ~Feed();  // stops
   Feed(const Feed&) = delete;
   Feed& operator=(const Feed&) = delete;
@@ -48,7 +49,7 @@ class Feed final : private cache::Observed {
   [[nodiscard]] std::optional<std::int64_t> Position() const;
 
   [[nodiscard]] FeedStats Stats() const;
-  [[nodiscard]] const cache::Observed& history() const { return *this; }
+  [[nodiscard]] cache::Observed& history() { return *this; }
 
  private:
   [[nodiscard]] cache::Snapshot Look() const override;  // of the bus' history

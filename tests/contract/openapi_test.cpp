@@ -102,14 +102,32 @@ TEST_CASE("every parameter of a path is described, and no other") {
   }
 }
 
+TEST_CASE("the document offers If-None-Match and 304 where answers carry an ETag, and nowhere else") {
+  int tagged = 0;
+  for (const Route& route : AllRoutes()) {
+    INFO(route.id);
+    const bool revalidates = route.endpoint.shape.revalidates;
+    const json operation = OperationOf(route);
+    const json parameters = operation.value("parameters", json::array());
+    const auto offered = std::ranges::count_if(
+        parameters, [](const json& parameter) { return parameter.at("name") == "If-None-Match"; });
+    CHECK(offered == (revalidates ? 1 : 0));
+    CHECK(operation.at("responses").contains("304") == revalidates);
+    if (!revalidates) continue;
+    CHECK(operation.at("responses").at("200").at("headers").contains("ETag"));
+    ++tagged;
+  }
+  CHECK(tagged == 9);
+}
+
 TEST_CASE("the document offers an Idempotency-Key where it counts, and nowhere else") {
   int honoured = 0;
   for (const Route& route : AllRoutes()) {
     INFO(route.id);
     int offered = 0;
     for (const json& parameter : OperationOf(route).value("parameters", json::array())) {
-      if (parameter.at("in") != "header") continue;
-      CHECK(parameter.at("name") == "Idempotency-Key");
+      if (parameter.at("name") != "Idempotency-Key") continue;
+      CHECK(parameter.at("in") == "header");
       CHECK(parameter.at("required") == false);
       ++offered;
     }

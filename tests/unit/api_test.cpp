@@ -6,10 +6,12 @@
 #include <nlohmann/json.hpp>
 
 #include "core/auth/authority.h"
+#include "core/cache/budget.h"
 #include "core/cache/registry.h"
 #include "core/config/config.h"
 #include "core/events/consumers.h"
 #include "core/health/monitor.h"
+#include "daemon/answers/answers.h"
 #include "daemon/http/api.h"
 #include "daemon/http/rate_limits.h"
 #include "daemon/http/request_id.h"
@@ -159,11 +161,13 @@ class Bench {
   health::Monitor health_{clock_, {}};
   Limiter limiter_{config_.rate_limits, config_.auth.secret_key, workers_, clock_};
   RateLimits rate_limits_{limiter_, authority_, clock_};
-  streams::Feed feed_{config_, clock_};
-  cache::Registry caches_;
+  Answers answers_{config_.caches, clock_, std::chrono::milliseconds{0}};
+  streams::Feed feed_{config_, clock_, answers_};
+  cache::Registry caches_{{}};
+  cache::Budget budget_{{}, 0};
   events::Consumers consumers_{database_.pool(), [] { return std::optional<std::int64_t>{}; }, {}};
-  Services services_{config_,    clock_, database_, workers_, authority_, limiter_, rate_limits_,
-                     lifecycle_, api_,   health_,   feed_,    consumers_, caches_};
+  Services services_{config_, clock_,  database_, workers_,   authority_, limiter_, rate_limits_, lifecycle_,
+                     api_,    health_, feed_,     consumers_, caches_,    answers_, budget_};
   Api api_{kTables, services_};
 };
 

@@ -1,0 +1,91 @@
+#include "core/cache/advisor.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace gathering::cache {
+namespace {
+
+constexpr std::uint64_t kUnbounded = Bounds{}.bytes_max;
+
+// Of all sampled hashes the lowest bits are the same.
+std::uint64_t Mixed(std::uint64_t hash) {
+  return std::rotr(hash, 32);
+}
+
+}  // namespace
+
+Advisor::Advisor(Policy policy, const Bounds& bounds)
+    : policy_(policy),
+      rate_(std::max(kRateMin, std::bit_ceil(bounds.entries_max / std::uint64_t{kSampleMax} + 1))),
+      bounds_(bounds),
+      rehearsals_{
+          Rehearsal{Shelf{policy, Scaled(kFactors[0])}}, Rehearsal{Shelf{policy, Scaled(kFactors[1])}},
+          Rehearsal{Shelf{policy, Scaled(kFactors[2])}}, Rehearsal{Shelf{policy, Scaled(kFactors[3])}}} {}
+
+Bounds Advisor::Scaled(double factor) const {
+  const double part = factor / static_cast<double>(rate_);
+  Bounds scaled = bounds_;
+  scaled.entries_max = std::max(1U, static_cast<std::uint32_t>(bounds_.entries_max * part));
+  if (bounds_.bytes_max != kUnbounded)
+    scaled.bytes_max = static_cast<std::uint64_t>(static_cast<double>(bounds_.bytes_max) * part);
+  return scaled;
+}
+
+void Advisor::Use(std::uint64_t hash, std::uint64_t bytes) {
+  const std::uint64_t key = Mixed(hash);
+  std::scoped_lock lock{mutex_};
+  ++lookups_;
+  for (auto& [shelf, hits] : rehearsals_) {
+    if (const Shelf::Slot known = shelf.First(key); known != Shelf::kNone) {
+      ++hits;
+      shelf.Touch(known);
+      shelf.Reweigh(known, bytes);
+      while (shelf.Over()) shelf.Evict();
+      continue;
+    }
+    if (bytes > shelf.bounds().bytes_max) continue;
+    while (shelf.Full(bytes)) shelf.Evict();
+    shelf.Add(key, bytes);
+  }
+}
+
+void Advisor::Forget(std::uint64_t hash) {
+  std::scoped_lock lock{mutex_};
+  for (auto& [shelf, hits] : rehearsals_) {
+    if (const Shelf::Slot known = shelf.First(Mixed(hash)); known != Shelf::kNone) shelf.Remove(known);
+  }
+}
+
+void Advisor::Clear() {
+  std::scoped_lock lock{mutex_};
+  for (std::size_t i = 0; i < rehearsals_.size(); ++i)
+    rehearsals_[i].shelf = Shelf{policy_, Scaled(kFactors[i])};
+}
+
+void Advisor::SetBounds(const Bounds& bounds) {
+  std::scoped_lock lock{mutex_};
+  bounds_ = bounds;
+  for (std::size_t i = 0; i < rehearsals_.size(); ++i) {
+    Shelf& shelf = rehearsals_[i].shelf;
+    shelf.SetBounds(Scaled(kFactors[i]));
+    while (shelf.Over()) shelf.Evict();
+  }
+}
+
+Advisor::Advices Advisor::Look(std::uint64_t asked) const {
+  std::scoped_lock lock{mutex_};
+  const double expected = static_cast<double>(asked) / static_cast<double>(rate_);
+  const double surplus = static_cast<double>(lookups_) - expected;
+  Advices advices;
+  for (std::size_t i = 0; i < advices.size(); ++i) {
+    advices[i] = {.factor = kFactors[i],
+                  .entries_max = static_cast<std::uint64_t>(bounds_.entries_max * kFactors[i])};
+    if (lookups_ < kLookupsMin || expected < 1) continue;
+    const double hits = static_cast<double>(rehearsals_[i].hits) - surplus;
+    advices[i].hit_ratio = std::clamp(hits / expected, 0.0, 1.0);
+  }
+  return advices;
+}
+
+}  // namespace gathering::cache

@@ -1,0 +1,123 @@
+#include "daemon/answers/answers.h"
+
+#include "core/auth/token.h"
+#include "daemon/loop/fiber.h"
+
+namespace gathering {
+namespace {
+
+constexpr std::size_t kTagDigits = 32;  // 128 bits: equal tags of different answers do not happen
+
+cache::Options OptionsOf(std::string name, const CacheConfig& config) {
+  return {.name = std::move(name),
+          .policy = config.policy,
+          .bounds = {.entries_max = config.entries, .bytes_max = config.bytes},
+          .ttl = config.ttl};
+}
+
+// Lets other requests of this loop go on meanwhile.
+struct FiberWait {
+  template <class V>
+  void operator()(cache::Flight<V>& flight) const {
+    if (!loop::OnFiber()) return cache::BlockingWait{}(flight);
+    loop::SleepUntilWoken([&](std::function<void()> wake) { flight.OnLanding(std::move(wake)); });
+  }
+};
+
+}  // namespace
+
+Answer Answer::Of(std::string body) {
+  const std::string digest = auth::Hex(auth::Sha256Of(body));
+  return {.body = std::move(body), .etag = '"' + digest.substr(0, kTagDigits) + '"'};
+}
+
+std::uint64_t Answers::Weigher::operator()(const std::string& key,
+                                           const std::shared_ptr<const Answer>& answer) const {
+  constexpr std::uint64_t kCounts = 16;  // of the shared pointer
+  return key.capacity() + sizeof(Answer) + kCounts + answer->body.capacity() + answer->etag.capacity();
+}
+
+Answers::Answers(const CachesConfig& config, const Clock& clock, std::chrono::milliseconds lease)
+    : clock_(clock), lease_(lease) {
+  const auto make = [&](Kind kind, std::string name, const CacheConfig& bounds) {
+    stores_[static_cast<std::size_t>(kind)] =
+        std::make_unique<Store>(OptionsOf(std::move(name), bounds), clock);
+  };
+  make(Kind::kAgents, "agents", config.agents);
+  make(Kind::kSessions, "sessions", config.sessions);
+  make(Kind::kCircles, "circles", config.circles);
+  make(Kind::kPersonas, "personas", config.personas);
+  make(Kind::kProviders, "providers", config.providers);
+  make(Kind::kModels, "models", config.models);
+}
+
+Answers::~Answers() = default;
+
+bool Answers::current() const {
+  return clock_.NowRoughly() < current_until_.load(std::memory_order_acquire);
+}
+
+std::shared_ptr<const Answer> Answers::Get(Kind kind, std::string_view key, const Load& load) {
+  if (!current()) {
+    bypassed_.fetch_add(1, std::memory_order_relaxed);
+    return std::make_shared<const Answer>(load());
+  }
+  return *StoreOf(kind).Load(
+      key, [&] { return std::optional{std::make_shared<const Answer>(load())}; }, FiberWait{});
+}
+
+std::shared_ptr<const Answer> Answers::Renew(Kind kind, std::string_view key, const Load& load) {
+  const Clock::Steady as_of = clock_.Now();
+  auto answer = std::make_shared<const Answer>(load());
+  if (current()) StoreOf(kind).Put(std::string{key}, answer, as_of);
+  return answer;
+}
+
+void Answers::Forget(Kind kind, std::string_view key) {
+  if (key.empty()) {
+    StoreOf(kind).Clear();
+  } else {
+    StoreOf(kind).Invalidate(key);
+  }
+}
+
+void Answers::OnChange(const events::Change& change) {
+  switch (change.subject) {
+    case events::Subject::kAgent:
+      Forget(Kind::kAgents, change.key);
+      Forget(Kind::kSessions, change.key);
+      return;
+    case events::Subject::kCircle:
+      return Forget(Kind::kCircles, change.key);
+    case events::Subject::kCatalog:
+      StoreOf(Kind::kPersonas).Clear();
+      StoreOf(Kind::kProviders).Clear();
+      StoreOf(Kind::kModels).Clear();
+      return;
+    case events::Subject::kAll:
+      return Clear();
+  }
+}
+
+void Answers::OnCurrent(Clock::Steady as_of) {
+  // Whoever looked just before the loss may have asked, and kept the answer, after it.
+  if (current_until_.load(std::memory_order_relaxed) == Clock::Steady::min()) Clear();
+  current_until_.store(as_of + lease_, std::memory_order_release);
+}
+
+void Answers::OnLost() {
+  current_until_.store(Clock::Steady::min(), std::memory_order_release);
+  Clear();
+}
+
+void Answers::Clear() {
+  for (const auto& store : stores_) store->Clear();
+}
+
+std::vector<cache::Observed*> Answers::stores() const {
+  std::vector<cache::Observed*> all;
+  for (const auto& store : stores_) all.push_back(store.get());
+  return all;
+}
+
+}  // namespace gathering
