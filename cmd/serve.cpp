@@ -182,6 +182,8 @@ Exit Serve(const Context& context, const ServeOptions& options) {
   signals.BeginServing();
   daemon.Start();
   for (const std::string& address : daemon.Addresses()) log::Info("listening", {{"address", address}});
+  if (const std::string control = daemon.ControlAddress(); !control.empty())
+    log::Info("listening for administrators", {{"address", control}});
 
   const int signal = ServeUntilStopped(context, signals, daemon);
   log::Info("stopping", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});

@@ -9,6 +9,7 @@
 #include "core/base/worker_pool.h"
 #include "core/cache/budget.h"
 #include "core/cache/registry.h"
+#include "core/config/control_socket.h"
 #include "core/events/consumers.h"
 #include "core/events/counts.h"
 #include "core/health/memory.h"
@@ -70,7 +71,8 @@ class Daemon::Parts {
                        database_.Attach(loop);
                        limiter_.Attach(loop);
                        feed_.Attach(loop);
-                     }}) {}
+                     }},
+                ControlSocketOf(config)) {}
 
   const Config& config_;
   http::Lifecycle lifecycle_;
@@ -119,6 +121,10 @@ void Daemon::Reload(const Config& config) {
 
 std::vector<std::string> Daemon::Addresses() const {
   return parts_->server_.Addresses();
+}
+
+std::string Daemon::ControlAddress() const {
+  return parts_->server_.ControlAddress();
 }
 
 void Daemon::StopBeingReady() {

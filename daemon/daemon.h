@@ -34,6 +34,9 @@ class Daemon {
   // What is really listened on, e.g. "127.0.0.1:8000" or "unix:/run/gathering.sock".
   [[nodiscard]] std::vector<std::string> Addresses() const;
 
+  // Of the control socket, "unix:/path"; empty: there is none.
+  [[nodiscard]] std::string ControlAddress() const;
+
   // Readiness turns 503; everything else goes on.
   void StopBeingReady();
 

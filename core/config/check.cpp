@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/base/text.h"
+#include "core/config/control_socket.h"
 #include "core/config/keys.h"
 #include "core/limits/policy.h"
 #include "core/limits/redis_url.h"
@@ -53,8 +54,20 @@ void CheckListen(const HttpConfig& http, Check& check) {
   }
 }
 
+void CheckControlSocket(const HttpConfig& http, Check& check) {
+  if (http.control_socket.empty() || http.control_socket == kNoControlSocket) return;
+  const std::string address = "unix:" + http.control_socket;
+  if (const auto problem = ListenProblem(address)) {
+    check.Problem("http.control_socket",
+                  fmt::format("is '{}': {}; or write {}", http.control_socket, *problem, kNoControlSocket));
+  } else if (std::ranges::count(http.listen, address) > 0) {
+    check.Problem("http.control_socket", "is in http.listen, too; give it a path of its own");
+  }
+}
+
 void CheckHttp(const HttpConfig& http, Check& check) {
   CheckListen(http, check);
+  CheckControlSocket(http, check);
   for (const std::string& origin : http.cors_origins) {
     const std::size_t scheme = origin.find("://");
     const bool whole = scheme != std::string::npos && scheme > 0 && scheme + 3 < origin.size() &&

@@ -47,8 +47,9 @@ struct HttpLimits {
 
 struct HttpConfig {
   std::vector<std::string> listen = {
-      "127.0.0.1:8000"};    // "HOST:PORT", "[::1]:PORT", "unix:/path"; port 0: any
-  std::uint32_t loops = 0;  // 0: one per core
+      "127.0.0.1:8000"};       // "HOST:PORT", "[::1]:PORT", "unix:/path"; port 0: any
+  std::string control_socket;  // see core/config/control_socket.h
+  std::uint32_t loops = 0;     // 0: one per core
   std::vector<std::string> cors_origins = {"http://localhost:3000", "http://localhost:5000"};
   std::chrono::milliseconds drain_delay{
       0};  // at SIGTERM: not ready, but still served, so that balancers notice

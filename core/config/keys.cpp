@@ -132,6 +132,11 @@ constexpr Key kKeys[] = {
      .member = List{&Http<&HC::listen>},
      .flag = "--listen",
      .word = "ADDRESS"},
+    {.name = "http.control_socket",
+     .sentence =
+         "Unix socket on which whoever may open it (mode 0600) is administrator without a token; empty: "
+         "control.sock in data_dir; none: there is no such socket.",
+     .member = Text{&Http<&HC::control_socket>}},
     {.name = "http.loops",
      .sentence = "Event loops that serve connections; 0: one for each core.",
      .member = Number{&Http<&HC::loops>, 0, 256}},

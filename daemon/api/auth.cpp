@@ -212,8 +212,9 @@ UserInfo Me(Call& call) {
   const auth::Principal& me = call.principal();
   auto user = auth::FindUser(call.db(), me.user_id);
   if (user) return Describe(*std::move(user));
-  // With authentication disabled the administrator need not exist.
-  if (!call.services().authority.disabled()) throw Error{Code::kUnauthenticated, "Invalid or expired token"};
+  // With authentication disabled the administrator need not exist, and the machine's is no user.
+  if (!call.services().authority.disabled() && me.user_id != auth::kControlId)
+    throw Error{Code::kUnauthenticated, "Invalid or expired token"};
   return {.id = me.user_id, .email = me.email, .name = me.name, .role = me.role, .created_at = {}};
 }
 

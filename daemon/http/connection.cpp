@@ -114,7 +114,7 @@ void Connection::Close() {
   if (admission_ == Admission::kRefused) {
     front.connections_refused.fetch_sub(1);
   } else {
-    if (peer_ != "unix") {
+    if (HasAddress(peer_)) {
       front.per_address.With([&](auto& counts) {
         const auto count = counts.find(peer_);
         if (count != counts.end() && --count->second == 0) counts.erase(count);

@@ -68,10 +68,15 @@ struct Front {
 
 enum class Admission : std::uint8_t { kServed, kRefused };
 
+// Whether connections of this peer are bounded together.
+[[nodiscard]] inline bool HasAddress(std::string_view peer) {
+  return peer != kUnixPeer && peer != kControlPeer;
+}
+
 // An accepted socket on its way to a lane.
 struct Arrival {
   int descriptor = -1;
-  std::string peer;  // address without port, or "unix"
+  std::string peer;  // address without port, kUnixPeer or kControlPeer
   Admission admission = Admission::kServed;
 };
 

@@ -19,12 +19,14 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "daemon/http/message.h"
 
 namespace gathering::http {
 namespace {
 
 constexpr std::string_view kUnixPrefix = "unix:";
 constexpr mode_t kSocketMode = 0660;
+constexpr mode_t kControlSocketMode = 0600;
 
 Error CannotListen(const std::string& address, std::string_view why) {
   return Error{Code::kUnavailable, fmt::format("cannot listen on {}: {}", address, why)};
@@ -39,7 +41,7 @@ void Enable(int descriptor, int level, int option) {
   ::setsockopt(descriptor, level, option, &on, sizeof on);
 }
 
-// "127.0.0.1" for an IPv4 client of an IPv6 socket, too.
+// "127.0.0.1" for an IPv4 client of an IPv6 socket, too; empty for a Unix-domain socket.
 std::string AddressText(const sockaddr_storage& address) {
   char text[INET6_ADDRSTRLEN] = "";
   if (address.ss_family == AF_INET) {
@@ -52,8 +54,6 @@ std::string AddressText(const sockaddr_storage& address) {
     } else {
       ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
     }
-  } else {
-    return "unix";
   }
   return text;
 }
@@ -70,8 +70,12 @@ bool IsServed(const sockaddr_un& address) {
 
 }  // namespace
 
-Listener::Listener(loop::Loop& loop, const std::string& address, OnAccept on_accept)
-    : Timer(loop.timers()), loop_(loop), on_accept_(std::move(on_accept)), address_(address) {
+Listener::Listener(loop::Loop& loop, const std::string& address, Audience audience, OnAccept on_accept)
+    : Timer(loop.timers()),
+      loop_(loop),
+      audience_(audience),
+      on_accept_(std::move(on_accept)),
+      address_(address) {
   try {
     if (address.starts_with(kUnixPrefix)) {
       BindUnix(address.substr(kUnixPrefix.size()));
@@ -120,7 +124,7 @@ void Listener::BindUnix(const std::string& path) {
     inode_ = made.st_ino;
   }
   if (::listen(descriptor_, kBacklog) != 0) throw CannotListen(address_, std::strerror(errno));
-  ::chmod(path.c_str(), kSocketMode);
+  ::chmod(path.c_str(), audience_ == Audience::kAdministrators ? kControlSocketMode : kSocketMode);
 }
 
 void Listener::BindInternet(const std::string& address) {
@@ -164,6 +168,12 @@ void Listener::BindInternet(const std::string& address) {
     address_ =
         fmt::format("{}:{}", AddressText(bound), ntohs(reinterpret_cast<sockaddr_in&>(bound).sin_port));
   }
+}
+
+// Told by the socket alone.
+std::string Listener::PeerOf(const sockaddr_storage& from) const {
+  if (path_.empty()) return AddressText(from);
+  return std::string{audience_ == Audience::kAdministrators ? kControlPeer : kUnixPeer};
 }
 
 void Listener::Begin() {
@@ -213,7 +223,7 @@ Listener::Outcome Listener::AcceptOne() {
         ::accept4(descriptor_, reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (client >= 0) {
       if (from.ss_family == AF_INET || from.ss_family == AF_INET6) Enable(client, IPPROTO_TCP, TCP_NODELAY);
-      on_accept_(client, AddressText(from));
+      on_accept_(client, PeerOf(from));
       return Outcome::kAccepted;
     }
     switch (errno) {

@@ -2,6 +2,7 @@
 // A listening socket on a loop.  Whatever accept reports, the socket stays open: what is wrong
 // with one client is skipped, and when the system has run out of something the listener rests
 // for a moment and tries again.
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -17,14 +18,17 @@ inline constexpr int kBacklog = 4'096;                        // the kernel lowe
 inline constexpr int kAcceptsPerTurn = 64;                    // then the others' turn
 inline constexpr std::chrono::milliseconds kAcceptRest{100};  // after the system ran out of something
 
+enum class Audience : std::uint8_t { kClients, kAdministrators };
+
 class Listener final : public loop::Watcher, private loop::Timer {
  public:
-  // A client's socket (non-blocking, close-on-exec) and its address without port, or "unix".
+  // A client's socket (non-blocking, close-on-exec) and its address without port, kUnixPeer or kControlPeer.
   using OnAccept = std::function<void(int descriptor, std::string peer)>;
 
   // Binds "HOST:PORT", "[::1]:PORT" or "unix:/path"; throws kUnavailable naming it.  A socket file that
-  // nobody listens on any more is replaced.  A new one can be opened by its owner and group (mode 0660).
-  Listener(loop::Loop& loop, const std::string& address, OnAccept on_accept);
+  // nobody listens on any more is replaced.  A new one can be opened by its owner and group (mode 0660), or
+  // for kAdministrators, who need a path, by its owner alone (0600).
+  Listener(loop::Loop& loop, const std::string& address, Audience audience, OnAccept on_accept);
   ~Listener() override;
 
   // What was really bound: "127.0.0.1:43123", "[::1]:8000" or "unix:/path".
@@ -42,10 +46,12 @@ class Listener final : public loop::Watcher, private loop::Timer {
 
   void OnDeadline() override;
   Outcome AcceptOne();
+  [[nodiscard]] std::string PeerOf(const sockaddr_storage& from) const;
   void BindUnix(const std::string& path);
   void BindInternet(const std::string& address);
 
   loop::Loop& loop_;
+  const Audience audience_;
   const OnAccept on_accept_;
   int descriptor_ = -1;
   std::string address_;

@@ -34,13 +34,18 @@ struct Header {
   std::string_view value;
 };
 
+// Peers without an address: clients of a Unix-domain socket, and of the control socket, whom the file's
+// permissions make administrators.  A listener says so, never a client.
+inline constexpr std::string_view kUnixPeer = "unix";
+inline constexpr std::string_view kControlPeer = "control";
+
 struct Request {
   Method method = Method::kGet;
   std::string_view path;   // as sent, still percent-encoded, starts with '/'
   std::string_view query;  // after the first '?', as sent; empty without one
   std::vector<Header> headers;
   std::string_view body;
-  std::string_view peer;  // the client's address without port; "unix" for a Unix-domain socket
+  std::string_view peer;  // the client's address without port, kUnixPeer or kControlPeer
   std::uint8_t minor_version = 1;
 
   // The value of a header, names compared without case; of several equal names the first.
@@ -51,7 +56,7 @@ struct Request {
 struct Standing {
   bool decided = false;
   bool exempt = false;
-  std::string client;  // an address, or "unix"; empty until decided
+  std::string client;  // an address, kUnixPeer or kControlPeer; empty until decided
   std::string fields;  // of the answer, as they go over the wire
 };
 

@@ -26,7 +26,6 @@ constexpr std::int64_t kNanosPerMicro = 1'000;
 constexpr char kOfUser = 'u';
 constexpr char kOfAddress = 'a';
 constexpr char kOfAccount = 'n';
-constexpr std::string_view kUnix = "unix";
 
 std::int64_t WholeSeconds(nanoseconds duration) {
   return (duration.count() + kNanosPerSecond - 1) / kNanosPerSecond;
@@ -46,7 +45,7 @@ void AppendField(std::string_view name, std::int64_t value, std::string& out) {
 
 std::string SubjectOf(const std::optional<Address>& client) {
   std::string subject(1, kOfAddress);
-  if (!client) return subject.append(kUnix);
+  if (!client) return subject.append(kUnixPeer);
   for (const std::uint8_t byte : CustomerOf(*client).bytes) subject.push_back(static_cast<char>(byte));
   return subject;
 }
@@ -110,9 +109,15 @@ std::shared_ptr<const RateLimits::RouteState> RateLimits::StateOf(const Route& r
 
 void RateLimits::Admit(const Request& request, const Route& route, Standing& standing) {
   standing.decided = true;
+  if (request.peer == kControlPeer) {
+    limiter_.NoteExempt();
+    standing.exempt = true;
+    standing.client = kControlPeer;
+    return;
+  }
   const auto policy = Current().policy;
   const auto client = ClientOf(request, *policy);
-  standing.client = client ? ToText(*client) : std::string{kUnix};
+  standing.client = client ? ToText(*client) : std::string{kUnixPeer};
   const auto state = StateOf(route);
   if (!state->limit.rule.tier) return;
   if (client && policy->Exempts(*client)) {

@@ -2,7 +2,8 @@
 // Rate limits as HTTP shows them.
 //
 // Whoever is known by a token is limited as a user, everybody else by their address (an IPv6 client by its
-// /64); logins and registrations are limited by account name as well.  Every answer of a limited route says
+// /64); logins and registrations are limited by account name as well.  Whoever comes by the control socket is
+// not limited.  Every answer of a limited route says
 // where its client stands: X-RateLimit-Limit, -Remaining and -Reset (seconds since 1970), as slowapi does,
 // and RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers-10.  A refusal is 429 with
 // Retry-After.

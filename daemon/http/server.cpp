@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "core/base/error.h"
 #include "core/base/log.h"
 #include "daemon/http/connection.h"
 #include "daemon/http/listener.h"
@@ -43,8 +44,9 @@ std::uint64_t Descriptors() {
 
 class Server::Impl {
  public:
-  Impl(HttpConfig config, const Clock& clock, Callbacks callbacks)
-      : on_loop_(std::move(callbacks.on_loop)),
+  Impl(HttpConfig config, const Clock& clock, Callbacks callbacks, ControlSocket control)
+      : control_(std::move(control)),
+        on_loop_(std::move(callbacks.on_loop)),
         front_{.config = std::move(config),
                .clock = clock,
                .handler = std::move(callbacks.handler),
@@ -58,22 +60,27 @@ class Server::Impl {
 
   void Start();
   std::vector<std::string> Addresses() const;
+  const std::string& ControlAddress() const { return control_address_; }
   bool Drain(std::chrono::milliseconds timeout);
   ServerStats Stats() const;
 
  private:
   void BoundConnections();
   void MakeLanes();
+  void Listen(const std::string& address, Audience audience);
+  void ListenForControl();
   void Accept(int descriptor, std::string peer);
   Admission Admit(const std::string& peer);
   void CloseListeners();
   void Notify();
   [[nodiscard]] bool Empty() const { return front_.connections_open == 0 && front_.connections_refused == 0; }
 
+  const ControlSocket control_;
   const std::function<void(loop::Loop&)> on_loop_;
   Front front_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // on lane 0
+  std::string control_address_;                       // of one of them
   Count accepted_;
   Count refused_;
 
@@ -95,11 +102,8 @@ void Server::Impl::Start() {
   BoundConnections();
   MakeLanes();
   try {
-    for (const std::string& address : front_.config.listen) {
-      listeners_.push_back(std::make_unique<Listener>(
-          lanes_.front()->loop(), address,
-          [this](int descriptor, std::string peer) { Accept(descriptor, std::move(peer)); }));
-    }
+    for (const std::string& address : front_.config.listen) Listen(address, Audience::kClients);
+    ListenForControl();
   } catch (...) {
     listeners_.clear();
     lanes_.clear();
@@ -113,6 +117,24 @@ void Server::Impl::Start() {
   lanes_.front()->loop().Post([this] {
     for (const auto& listener : listeners_) listener->Begin();
   });
+}
+
+void Server::Impl::Listen(const std::string& address, Audience audience) {
+  listeners_.push_back(std::make_unique<Listener>(
+      lanes_.front()->loop(), address, audience,
+      [this](int descriptor, std::string peer) { Accept(descriptor, std::move(peer)); }));
+}
+
+void Server::Impl::ListenForControl() {
+  if (control_.path.empty()) return;
+  try {
+    Listen("unix:" + control_.path, Audience::kAdministrators);
+    control_address_ = listeners_.back()->address();
+  } catch (const Error& error) {
+    if (control_.required) throw;
+    log::Warn("there is no control socket; http.control_socket names another path, or none",
+              {{"cause", error.message}});
+  }
 }
 
 void Server::Impl::BoundConnections() {
@@ -143,7 +165,9 @@ void Server::Impl::MakeLanes() {
 
 std::vector<std::string> Server::Impl::Addresses() const {
   std::vector<std::string> addresses;
-  for (const auto& listener : listeners_) addresses.push_back(listener->address());
+  for (const auto& listener : listeners_) {
+    if (listener->address() != control_address_) addresses.push_back(listener->address());
+  }
   return addresses;
 }
 
@@ -173,7 +197,7 @@ void Server::Impl::Accept(int descriptor, std::string peer) {
 
 Admission Server::Impl::Admit(const std::string& peer) {
   if (front_.connections_open.load() >= front_.connections_max) return Admission::kRefused;
-  if (peer != "unix") {
+  if (HasAddress(peer)) {
     const bool fits = front_.per_address.With([&](auto& counts) {
       std::uint32_t& count = counts[peer];
       if (count >= front_.limits().connections_per_address_max) return false;
@@ -242,8 +266,8 @@ ServerStats Server::Impl::Stats() const {
   return stats;
 }
 
-Server::Server(HttpConfig config, const Clock& clock, Callbacks callbacks)
-    : impl_(std::make_unique<Impl>(std::move(config), clock, std::move(callbacks))) {}
+Server::Server(HttpConfig config, const Clock& clock, Callbacks callbacks, ControlSocket control)
+    : impl_(std::make_unique<Impl>(std::move(config), clock, std::move(callbacks), std::move(control))) {}
 
 Server::~Server() = default;
 
@@ -253,6 +277,10 @@ void Server::Start() {
 
 std::vector<std::string> Server::Addresses() const {
   return impl_->Addresses();
+}
+
+std::string Server::ControlAddress() const {
+  return impl_->ControlAddress();
 }
 
 bool Server::Drain(std::chrono::milliseconds timeout) {

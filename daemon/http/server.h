@@ -16,6 +16,7 @@
 
 #include "core/base/clock.h"
 #include "core/config/config.h"
+#include "core/config/control_socket.h"
 #include "daemon/http/message.h"
 
 namespace gathering::loop {
@@ -57,16 +58,20 @@ class Server {
     std::function<void(loop::Loop&)> on_loop = {};  // once on each loop's thread, before its first request
   };
 
-  Server(HttpConfig config, const Clock& clock, Callbacks callbacks);
+  Server(HttpConfig config, const Clock& clock, Callbacks callbacks, ControlSocket control = {});
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Binds every address (throws Error kUnavailable naming the one that fails) and starts the loops.
+  // Binds every address (throws Error kUnavailable naming the one that fails) and starts the loops.  A
+  // control socket that is not required and cannot be bound is warned about.
   void Start();
 
   // The addresses really bound, "127.0.0.1:43123" or "unix:/path", in the order of `listen`.
   [[nodiscard]] std::vector<std::string> Addresses() const;
+
+  // Of the control socket, "unix:/path"; empty: there is none.
+  [[nodiscard]] std::string ControlAddress() const;
 
   // Closes the listeners, answers what is in progress with Connection: close, closes idle connections,
   // waits until none is left or `timeout` passed.  True when everything was answered.

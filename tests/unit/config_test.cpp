@@ -9,6 +9,7 @@
 
 #include "core/base/text.h"
 #include "core/config/check.h"
+#include "core/config/control_socket.h"
 #include "core/config/keys.h"
 #include "core/config/load.h"
 #include "core/config/value.h"
@@ -449,6 +450,31 @@ TEST_CASE("listening twice on one address is refused, on two free ports not", "[
   CHECK(OnlyProblemOf(options).find("twice") != std::string::npos);
   options.flags = {{"--listen", "127.0.0.1:0"}, {"--listen", "127.0.0.1:0"}};
   CHECK(ProblemsOf(options).empty());
+}
+
+TEST_CASE("the control socket is in the data directory unless it is elsewhere, or nowhere", "[config]") {
+  LoadOptions options = Clean();
+  const auto socket = [&] { return ControlSocketOf(LoadConfig(options).config); };
+  CHECK(socket().path == "/home/ada/.local/state/gathering/control.sock");
+  CHECK_FALSE(socket().required);
+  options.flags = {{"--data-dir", "/srv/g"}};
+  CHECK(socket().path == "/srv/g/control.sock");
+  options.environment["GATHERING_HTTP_CONTROL_SOCKET"] = "/run/g.sock";
+  CHECK(socket().path == "/run/g.sock");
+  CHECK(socket().required);
+  options.environment["GATHERING_HTTP_CONTROL_SOCKET"] = "none";
+  CHECK(socket().path.empty());
+}
+
+TEST_CASE("a control socket nobody can listen on is refused", "[config]") {
+  LoadOptions options = Clean();
+  options.flags = {{"--listen", "unix:/run/g.sock"}};
+  for (const std::string& bad : {std::string{"off"}, std::string{"run/g.sock"}, "/" + std::string(107, 'a'),
+                                 std::string{"/run/g.sock"}}) {
+    INFO(bad);
+    options.environment["GATHERING_HTTP_CONTROL_SOCKET"] = bad;
+    CHECK(OnlyProblemOf(options).find("http.control_socket is ") != std::string::npos);
+  }
 }
 
 TEST_CASE("a variable with our prefix that is no key is told with what was meant", "[config]") {
