@@ -90,8 +90,9 @@ struct Command {
 // --- shared options -------------------------------------------------------------------------------
 
 // The flags of the configuration: --config, --data-dir, --database-url, --log-level, --log-format, and with
-// kDaemon also --listen.  For every subcommand that touches the database or the daemon.
-enum class ConfigFlags : std::uint8_t { kDatabase, kDaemon };
+// kDaemon also --listen; with kDataDir only --config and --data-dir.  For every subcommand that touches the
+// database or the daemon.
+enum class ConfigFlags : std::uint8_t { kDataDir, kDatabase, kDaemon };
 void AddConfigFlags(CLI::App& app, Context& context, ConfigFlags which);
 
 enum class Output : std::uint8_t { kText, kJson };

@@ -135,6 +135,7 @@ std::string EnvironmentText() {
   text += "\nNot keys:\n\n";
   text += Entry("GATHERING_CONFIG", "the configuration file, as --config");
   text += Entry("GATHERING_ENV", "production: refuses what is for development only");
+  text += Entry("GATHERING_TOKEN", "an administrator's token, for commands that are given --url");
   text += Entry("CREDENTIALS_DIRECTORY",
                 "systemd's credentials: files named auth_secret_key, database_url and so on");
   text += Entry("STATE_DIRECTORY", "systemd's state directory: the default of data_dir");

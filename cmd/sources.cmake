@@ -4,6 +4,7 @@ set(GATHERING_CMD_SOURCES
   cmd/commands.cpp
   cmd/completion.cpp
   cmd/config.cpp
+  cmd/daemon_client.cpp
   cmd/emit.cpp
   cmd/help.cpp
   cmd/interrupt.cpp

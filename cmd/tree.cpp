@@ -288,6 +288,7 @@ void AddConfigFlags(CLI::App& app, Context& context, ConfigFlags which) {
       ->group(kOptions);
   for (const config::Key& key : config::Keys()) {
     if (key.flag.empty() || (key.flag == "--listen" && which != ConfigFlags::kDaemon)) continue;
+    if (key.flag != "--data-dir" && which == ConfigFlags::kDataDir) continue;
     const auto* choice = std::get_if<config::Choice>(&key.member);
     const bool list = std::holds_alternative<config::List>(key.member);
     const std::string flag{key.flag};

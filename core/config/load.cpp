@@ -28,7 +28,7 @@ constexpr std::size_t kFileBytesMax = 1'048'576;
 constexpr std::string_view kFileSuffix = "_file";
 constexpr std::string_view kPrefix = "GATHERING_";
 // Variables with our prefix that are not keys.
-constexpr std::string_view kOtherVariables[] = {"GATHERING_CONFIG", "GATHERING_ENV"};
+constexpr std::string_view kOtherVariables[] = {"GATHERING_CONFIG", "GATHERING_ENV", "GATHERING_TOKEN"};
 
 // The value as a TOML node holds it; nothing when no key could take it.
 std::optional<Value> FromNode(const toml::node& node) {

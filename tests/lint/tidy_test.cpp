@@ -159,11 +159,12 @@ TEST_CASE("each library is named in the one place that owns it") {
   struct Owner {
     std::string_view header;
     std::string_view owner;
+    std::string_view other = {};  // who may name it as well
   };
   static constexpr Owner kOwners[] = {
       {"pqxx/", "core/db/pg"},
       {"libpq-fe.h", "core/db/pg"},
-      {"httplib.h", "daemon/http/engine.cpp"},
+      {"httplib.h", "daemon/http/engine.cpp", "cmd/daemon_client.cpp"},
       {"toml++/", "core/config/"},
       {"hiredis/", "core/limits/redis_link.cpp"},
       {"CLI/", "cmd/"},
@@ -175,7 +176,8 @@ TEST_CASE("each library is named in the one place that owns it") {
   ForEachLine([](const SourceFile& file, std::size_t, const std::string& line) -> std::string {
     const std::string name = Included(line);
     for (const Owner& owner : kOwners) {
-      if (name.starts_with(owner.header) && !In(file, owner.owner) && !In(file, "tests/")) {
+      const bool owned = In(file, owner.owner) || (!owner.other.empty() && In(file, owner.other));
+      if (name.starts_with(owner.header) && !owned && !In(file, "tests/")) {
         return "only " + std::string{owner.owner} + " includes " + std::string{owner.header};
       }
     }
