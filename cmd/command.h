@@ -139,6 +139,7 @@ struct ServeOptions {
 [[nodiscard]] Exit Serve(const Context& context, const ServeOptions& options);  // serve.cpp
 
 Action DeclareBenchDb(CLI::App& app, Context& context);       // bench_db.cpp
+Action DeclareCacheStats(CLI::App& app, Context& context);    // cache_stats.cpp
 Action DeclareMigrate(CLI::App& app, Context& context);       // migrate.cpp
 Action DeclareConfig(CLI::App& app, Context& context);        // config.cpp
 Action DeclareEmit(CLI::App& app, Context& context);          // emit.cpp

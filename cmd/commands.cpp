@@ -23,6 +23,15 @@ constexpr Example kBenchDbExamples[] = {
     {"gathering bench-db --scenario mixed/pipeline --clients 64 --rate 2000", "latency at a given load"},
 };
 
+constexpr Example kCacheStatsExamples[] = {
+    {"gathering cache-stats", "the caches of the daemon on this machine, once"},
+    {"gathering cache-stats --watch", "every second, with hits a second"},
+    {"gathering cache-stats --cache tokens", "whether another size would be better"},
+    {"gathering cache-stats --check 'hit_ratio<0.6' --check 'warn:tokens:fill>=0.95'", "a Nagios plugin"},
+    {"GATHERING_TOKEN=... gathering cache-stats --url http://10.0.0.7:8000 --all-instances",
+     "all daemons on the database of a remote one"},
+};
+
 constexpr Example kCompletionExamples[] = {
     {"gathering completion bash > /etc/bash_completion.d/gathering", "for every user of bash"},
     {"gathering completion fish > ~/.config/fish/completions/gathering.fish", "for one user of fish"},
@@ -95,6 +104,30 @@ constexpr Command kCommands[] = {
          "word slower, together with --compare.",
      .examples = kBenchDbExamples,
      .declare = &DeclareBenchDb,
+     .shown = Shown::kPage},
+    {.name = "cache-stats",
+     .help = "Show the caches of the running daemon",
+     .about =
+         "Asks the running daemon what its caches hold, how often they answer, and why entries left, over "
+         "its "
+         "control socket (http.control_socket): whoever may open the file needs no token. With --url a "
+         "daemon "
+         "is asked anywhere, with an administrator's token from GATHERING_TOKEN or --token-file. When no "
+         "daemon answers it ends with 69.\n\n"
+         "Counts are since the start of the daemon; hits a second are those between two looks of --watch. On "
+         "a "
+         "terminal --watch redraws, elsewhere it prints one table after the other, each under its time; as "
+         "JSON a look is a line, as CSV its rows. SIGINT ends it with 130.\n\n"
+         "With --cache it tells what the hit ratio would be with half, the same, twice and four times the "
+         "entries. With --all-instances caches are sums over the daemons on the database, as they told it "
+         "within the last 15 seconds; JSON has each of them, too.\n\n"
+         "--check takes [warn:][CACHE:]METRIC OP VALUE, where METRIC is hit_ratio, entries, bytes, fill "
+         "(entries of the most there may be), load_failures, evictions (for want of room) or refused, and OP "
+         "is <, <=, > or >=. A hit ratio of nothing asked for meets no condition. It prints one line with "
+         "performance data and ends as Nagios plugins do: 0 when no condition holds, 1 when one with warn: "
+         "does, 2 when one without does, and 3, whatever the reason, when it cannot tell.",
+     .examples = kCacheStatsExamples,
+     .declare = &DeclareCacheStats,
      .shown = Shown::kPage},
     {.name = "completion",
      .help = "Print a shell's completion script",

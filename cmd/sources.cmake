@@ -1,6 +1,10 @@
 set(GATHERING_CMD_SOURCES
   cmd/bench_db.cpp
   cmd/bench_text.cpp
+  cmd/cache_check.cpp
+  cmd/cache_look.cpp
+  cmd/cache_stats.cpp
+  cmd/cache_stats_text.cpp
   cmd/commands.cpp
   cmd/completion.cpp
   cmd/config.cpp
