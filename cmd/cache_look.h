@@ -87,12 +87,14 @@ struct CacheLook {
 struct InstanceLook {
   std::string instance;   // a UUID
   std::string name = {};  // host:pid
+  std::string version = {};
   std::int64_t age_ms = 0;
   std::vector<CacheLook> caches = {};
 
   static void Fields(auto& self, auto& visit) {
     visit("instance", self.instance);
     visit("name", self.name);
+    visit("version", self.version);
     visit("age_ms", self.age_ms);
     visit("caches", self.caches);
   }

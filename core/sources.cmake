@@ -66,6 +66,7 @@ set(GATHERING_CORE_SOURCES
   core/health/monitor.cpp
   core/health/system.cpp
   core/idempotency/idempotency.cpp
+  core/instances/instances.cpp
   core/limits/gcra.cpp
   core/limits/lockout.cpp
   core/limits/policy.cpp
@@ -105,6 +106,7 @@ set(GATHERING_MIGRATIONS
   core/db/migrations/0006_events.sql
   core/db/migrations/0007_event_counts.sql
   core/db/migrations/0008_changes.sql
+  core/db/migrations/0009_instances.sql
 )
 # Named statements.
 set(GATHERING_SQL
@@ -121,6 +123,7 @@ set(GATHERING_SQL
   core/events/log.sql
   core/health/health.sql
   core/idempotency/idempotency.sql
+  core/instances/instances.sql
   core/models/models.sql
   core/personas/personas.sql
   core/providers/providers.sql

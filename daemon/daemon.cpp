@@ -14,7 +14,9 @@
 #include "core/events/counts.h"
 #include "core/health/memory.h"
 #include "core/health/monitor.h"
+#include "core/instances/instances.h"
 #include "daemon/answers/answers.h"
+#include "daemon/api/health_caches.h"
 #include "daemon/api/table.h"
 #include "daemon/db/database.h"
 #include "daemon/http/api.h"
@@ -53,11 +55,12 @@ class Daemon::Parts {
         consumers_(database_.pool(), [this] { return feed_.Stats().log.position; }, {events::Counter()}),
         caches_(StoresOf(authority_, feed_, answers_)),
         budget_(caches_.stores(), config.caches.bytes),
+        presence_(database_.pool(), clock, [this] { return http::CachesJson(caches_); }),
         health_(clock, {.data_dir = config.data_dir}),
         limiter_(config.rate_limits, config.auth.secret_key, file_workers_, clock),
         rate_limits_(limiter_, authority_, clock),
         services_{config_, clock,   database_, file_workers_, authority_, limiter_, rate_limits_, lifecycle_,
-                  api_,    health_, feed_,     consumers_,    caches_,    answers_, budget_},
+                  api_,    health_, feed_,     consumers_,    caches_,    answers_, budget_,      presence_},
         api_(http::RouteTables(), services_),
         server_(config.http, clock,
                 {.handler = [this](const auto& request, const auto& context,
@@ -84,6 +87,7 @@ class Daemon::Parts {
   events::Consumers consumers_;
   cache::Registry caches_;
   cache::Budget budget_;
+  instances::Presence presence_;
   health::Monitor health_;
   Limiter limiter_;
   http::RateLimits rate_limits_;
@@ -104,6 +108,7 @@ void Daemon::Start() {
     const auto use = health::ReadMemoryUse();
     return use ? std::optional{use->part()} : std::nullopt;
   });
+  parts_->presence_.Start();
   parts_->server_.Start();
 }
 

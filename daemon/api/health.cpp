@@ -105,7 +105,7 @@ constexpr Route kRoutes[] = {
      Handle<&System>, "CPU, memory, disk and load of the machine."},
     {"health.checks", Method::kGet, "/health/checks", Authority::kUser, Tier::kHealth, Statements{1},
      Handle<&Checks>, "The daemon, its database and its machine, judged."},
-    {"health.caches", Method::kGet, "/health/caches", Authority::kAdmin, Tier::kHealth, kNoStatements,
+    {"health.caches", Method::kGet, "/health/caches", Authority::kAdmin, Tier::kHealth, Statements{1},
      Handle<&ReportCaches>, "The bounded stores in memory: how full they are, and how often they answer."},
     {"health.database", Method::kGet, "/health/database", Authority::kAdmin, Tier::kHealth, kNoStatements,
      Handle<&ReportDatabase>, "Connections, pipelines, statements and what each route needs of them."},

@@ -1,7 +1,11 @@
 #include "daemon/api/health_caches.h"
 
+#include <utility>
+
 #include "core/cache/budget.h"
 #include "core/cache/registry.h"
+#include "core/instances/instances.h"
+#include "core/schema/writer.h"
 #include "daemon/answers/answers.h"
 #include "daemon/api/number.h"
 
@@ -42,11 +46,36 @@ CacheReport Report(const cache::Snapshot& seen) {
   return report;
 }
 
+std::vector<CacheReport> Report(const cache::Registry& caches) {
+  std::vector<CacheReport> reports;
+  for (const cache::Snapshot& seen : caches.Look()) reports.push_back(Report(seen));
+  return reports;
+}
+
+InstanceReport Report(instances::Instance instance) {
+  return {.instance = instance.instance,
+          .name = std::move(instance.name),
+          .version = std::move(instance.version),
+          .started_at = instance.started_at,
+          .age_ms = instance.age_ms,
+          .caches = {std::move(instance.caches.text)}};
+}
+
+// What this one wrote last is older than what it can say.
+std::vector<InstanceReport> Instances(Call& call) {
+  std::vector<InstanceReport> reports;
+  reports.push_back(Report(call.services().presence.Own()));
+  for (instances::Instance& one : instances::Present(call.db())) {
+    if (one.instance != reports.front().instance) reports.push_back(Report(std::move(one)));
+  }
+  return reports;
+}
+
 }  // namespace
 
-CachesReport ReportCaches(Call& call) {
-  CachesReport report;
-  for (const cache::Snapshot& seen : call.services().caches.Look()) report.caches.push_back(Report(seen));
+CachesReport ReportCaches(Call& call, Query<CachesWanted> wanted) {
+  CachesReport report{.caches = Report(call.services().caches)};
+  if (wanted->all_instances) report.instances = Instances(call);
   const cache::BudgetStats budget = call.services().budget.Stats();
   report.budget_bytes = Number(budget.bytes_max);
   report.part = budget.part;
@@ -55,6 +84,10 @@ CachesReport ReportCaches(Call& call) {
   report.current = answers.current();
   report.bypassed = Number(answers.bypassed());
   return report;
+}
+
+std::string CachesJson(const cache::Registry& caches) {
+  return schema::ToJson(Report(caches));
 }
 
 }  // namespace gathering::http

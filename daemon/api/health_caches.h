@@ -5,7 +5,12 @@
 #include <string>
 #include <vector>
 
+#include "core/base/timestamp.h"
+#include "core/base/uuid.h"
+#include "core/cache/registry.h"
+#include "core/schema/fields.h"
 #include "daemon/http/call.h"
+#include "daemon/http/route.h"
 
 namespace gathering::http {
 
@@ -77,8 +82,35 @@ struct CacheReport {
   }
 };
 
+struct CachesWanted {
+  bool all_instances = false;
+
+  static void Fields(auto& self, auto& visit) {
+    visit("all_instances", self.all_instances, {.doc = "Of every daemon on the database, too"});
+  }
+};
+
+struct InstanceReport {
+  Uuid instance;
+  std::string name;
+  std::string version;
+  Timestamp started_at;
+  std::int64_t age_ms = 0;
+  schema::Json<std::vector<CacheReport>> caches{"[]"};
+
+  static void Fields(auto& self, auto& visit) {
+    visit("instance", self.instance);
+    visit("name", self.name, {.doc = "HOST:PID"});
+    visit("version", self.version);
+    visit("started_at", self.started_at);
+    visit("age_ms", self.age_ms, {.doc = "How long ago it said so; 0: this one"});
+    visit("caches", self.caches);
+  }
+};
+
 struct CachesReport {
   std::vector<CacheReport> caches;
+  std::vector<InstanceReport> instances = {};
   std::int64_t budget_bytes = 0;
   double part = 1;
   std::int64_t shrinks = 0;
@@ -86,7 +118,9 @@ struct CachesReport {
   std::int64_t bypassed = 0;
 
   static void Fields(auto& self, auto& visit) {
-    visit("caches", self.caches, {.required = true});
+    visit("caches", self.caches, {.doc = "Of this daemon", .required = true});
+    visit("instances", self.instances,
+          {.doc = "With all_instances: every daemon heard of within 15 s, this one first"});
     visit("budget_bytes", self.budget_bytes, {.doc = "caches.bytes; 0: none", .required = true});
     visit("part", self.part,
           {.doc = "Of their bounds that caches have now: less with a budget, or while memory is short",
@@ -99,6 +133,9 @@ struct CachesReport {
   }
 };
 
-[[nodiscard]] CachesReport ReportCaches(Call& call);
+[[nodiscard]] CachesReport ReportCaches(Call& call, Query<CachesWanted> wanted);
+
+// The value of "caches" above, as what a daemon says of itself.  Safe from any thread.
+[[nodiscard]] std::string CachesJson(const cache::Registry& caches);
 
 }  // namespace gathering::http

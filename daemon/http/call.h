@@ -32,6 +32,9 @@ class Consumers;
 namespace health {
 class Monitor;
 }
+namespace instances {
+class Presence;
+}
 namespace streams {
 class Feed;
 }
@@ -61,6 +64,7 @@ struct Services {
   const cache::Registry& caches;
   Answers& answers;
   const cache::Budget& budget;
+  const instances::Presence& presence;
 };
 
 class Call final : private db::Executor {

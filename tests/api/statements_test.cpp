@@ -18,6 +18,7 @@ using nlohmann::json;
 const std::map<std::string, std::string>& Reads() {
   static const std::map<std::string, std::string> reads = {
       {"health.get", "/health"},
+      {"health.caches", "/health/caches?all_instances=true"},
       {"auth.me", "/auth/me"},
       {"auth.blacklist_stats", "/auth/blacklist/stats"},
       {"agents.list", "/agents"},

@@ -11,6 +11,7 @@
 #include "core/config/config.h"
 #include "core/events/consumers.h"
 #include "core/health/monitor.h"
+#include "core/instances/instances.h"
 #include "daemon/answers/answers.h"
 #include "daemon/http/api.h"
 #include "daemon/http/rate_limits.h"
@@ -165,9 +166,10 @@ class Bench {
   streams::Feed feed_{config_, clock_, answers_};
   cache::Registry caches_{{}};
   cache::Budget budget_{{}, 0};
+  instances::Presence presence_{database_.pool(), clock_, [] { return std::string{"[]"}; }};
   events::Consumers consumers_{database_.pool(), [] { return std::optional<std::int64_t>{}; }, {}};
   Services services_{config_, clock_,  database_, workers_,   authority_, limiter_, rate_limits_, lifecycle_,
-                     api_,    health_, feed_,     consumers_, caches_,    answers_, budget_};
+                     api_,    health_, feed_,     consumers_, caches_,    answers_, budget_,      presence_};
   Api api_{kTables, services_};
 };
 
