@@ -50,7 +50,8 @@ std::string Post(const std::string& path, const std::string& body, const std::st
 // A server with routes that show how the front behaves.
 class Fixture {
  public:
-  explicit Fixture(HttpConfig config = Config()) : server_(MakeServer(std::move(config))) {
+  explicit Fixture(HttpConfig config = Config(), ControlSocket control = {})
+      : server_(MakeServer(std::move(config), std::move(control))) {
     server_->Start();
   }
   ~Fixture() { Open(); }
@@ -68,6 +69,8 @@ class Fixture {
     Open();
     server_.reset();
   }
+  [[nodiscard]] std::vector<std::string> Addresses() const { return server_->Addresses(); }
+  [[nodiscard]] std::string ControlAddress() const { return server_->ControlAddress(); }
   [[nodiscard]] std::string address() const { return server_->Addresses().front(); }
   [[nodiscard]] RawClient Client(std::chrono::milliseconds patience = 10s) const {
     return RawClient{address(), patience};
@@ -82,7 +85,7 @@ class Fixture {
   std::atomic<int> smuggled{0};
 
  private:
-  std::unique_ptr<Server> MakeServer(HttpConfig config) {
+  std::unique_ptr<Server> MakeServer(HttpConfig config, ControlSocket control) {
     return std::make_unique<Server>(
         std::move(config), clock_,
         Server::Callbacks{.handler = [this](const Request& request, const Context& context,
@@ -92,7 +95,8 @@ class Fixture {
                                 response.status = status;
                                 response.content_type = "application/json";
                                 response.body = fmt::format(R"({{"detail":"{}"}})", detail);
-                              }});
+                              }},
+        std::move(control));
   }
 
   void Handle(const Request& request, const Context& context, Response& response) {
@@ -627,6 +631,31 @@ TEST_CASE("a socket file that nobody serves is replaced, anything else is not", 
   CHECK_THROWS_AS(Fixture{config}, Error);
   CHECK(std::filesystem::is_regular_file(path));
   std::filesystem::remove(path);
+}
+
+TEST_CASE("the control socket is its owner's alone, and its clients are told from all others", "[front]") {
+  const std::string path = SocketPath();
+  HttpConfig config = Fixture::Config();
+  config.limits.connections_per_address_max = 1;
+  {
+    const Fixture fixture{config, {.path = path, .required = true}};
+    CHECK(fixture.Addresses().size() == 1);
+    CHECK(fixture.ControlAddress() == "unix:" + path);
+    struct stat found {};
+    REQUIRE(::stat(path.c_str(), &found) == 0);
+    CHECK((found.st_mode & 0777) == 0600);
+    RawClient first{"unix:" + path, 10s};
+    RawClient second{"unix:" + path, 10s};
+    CHECK(first.Exchange(Get("/"))->body == "/||control");
+    CHECK(second.Exchange(Get("/"))->body == "/||control");
+    CHECK(fixture.Client().Exchange(Get("/"))->body == "/||127.0.0.1");
+
+    CHECK_THROWS_AS((Fixture{Fixture::Config(), {.path = path, .required = true}}), Error);
+    const Fixture without{Fixture::Config(), {.path = path, .required = false}};
+    CHECK(without.ControlAddress().empty());
+    CHECK(without.Client().Exchange(Get("/"))->status == 200);
+  }
+  CHECK_FALSE(std::filesystem::exists(path));
 }
 
 TEST_CASE("an address that is taken is named", "[front]") {
