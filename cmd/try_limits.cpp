@@ -22,6 +22,7 @@
 #include "core/schema/reader.h"
 #include "core/schema/writer.h"
 #include "daemon/api/table.h"
+#include "daemon/http/message.h"
 
 namespace gathering::cmd {
 namespace {
@@ -131,7 +132,8 @@ class Replay {
     const auto address = ParseAddress(line.client);
     const limits::Rule rule =
         tier == tiers_of_routes_.end() ? limits::Rule{} : policy_.RuleFor(line.route, tier->second);
-    if (!rule.tier || (address && policy_.Exempts(*address))) {
+    const bool exempt = line.client == http::kControlPeer || (address && policy_.Exempts(*address));
+    if (!rule.tier || exempt) {
       ++report_.unlimited;
       return;
     }
