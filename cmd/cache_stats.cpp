@@ -36,14 +36,16 @@ struct CacheStatsOptions {
   DaemonOptions daemon;
   bool all_instances = false;
   std::vector<std::string> caches;  // empty: all
-  milliseconds watch{0};            // 0: once
+  milliseconds watch{-1};           // negative: once
   std::uint32_t count = 0;          // 0: until it is stopped
   std::string output = "text";
   std::vector<std::string> check;
+
+  [[nodiscard]] bool watches() const { return watch.count() >= 0; }
 };
 
 void RequireOneUse(const CacheStatsOptions& options) {
-  const bool watches = options.watch.count() > 0;
+  const bool watches = options.watches();
   if (watches && (options.watch < kWatchMin || options.watch > kWatchMax)) {
     throw UsageError{fmt::format("--watch takes {} to {}; give one of them, as 1s", config::ToText(kWatchMin),
                                  config::ToText(kWatchMax))};
@@ -77,7 +79,7 @@ class CacheStatsCommand {
       CachesLook look = Look();
       if (before) AddRates(look, *before, at - before_at);
       Show(look, looks == 1);
-      if (options_.watch.count() == 0 || looks == options_.count) return Exit::kOk;
+      if (!options_.watches() || looks == options_.count) return Exit::kOk;
       before = std::move(look);
       before_at = at;
       if (!Rest(at + options_.watch)) return stop_asked ? Exit::kInterrupted : Exit::kOk;
@@ -99,7 +101,7 @@ class CacheStatsCommand {
 
   [[nodiscard]] std::string Text(const CachesLook& look) const {
     std::string text;
-    if (options_.watch.count() > 0) {
+    if (options_.watches()) {
       if (::isatty(STDOUT_FILENO) != 0) text = kCleared;
       text += look.time + "\n";
     }

@@ -245,9 +245,9 @@ TEST_CASE("watching ends with 130 at SIGINT, and with 0 when nobody reads any mo
 
 TEST_CASE("what contradicts itself is wrong use", "[cache-stats]") {
   const Fixture fixture;
-  for (const Words& words : {Words{"--count", "3"}, Words{"--watch", "1ms"}, Words{"--output", "xml"},
-                             Words{"--watch", "--output", "prometheus"}, Words{"--token-file", "/dev/null"},
-                             Words{"--url", "ftp://x"}}) {
+  for (const Words& words : {Words{"--count", "3"}, Words{"--watch", "0s"}, Words{"--watch", "1ms"},
+                             Words{"--output", "xml"}, Words{"--watch", "--output", "prometheus"},
+                             Words{"--token-file", "/dev/null"}, Words{"--url", "ftp://x"}}) {
     INFO(words.front());
     CHECK(fixture.Stats(words).code == 2);
   }

@@ -128,6 +128,7 @@ struct Asked {
   std::string query = {};
   std::string body = {};
   std::vector<Header> headers = {};
+  std::string peer = "127.0.0.1";
 };
 
 class Bench {
@@ -141,7 +142,7 @@ class Bench {
     request.query = asked.query;
     request.body = asked.body;
     request.headers = asked.headers;
-    request.peer = "127.0.0.1";
+    request.peer = asked.peer;
     Response response;
     api_.Serve(request, {.deadline = clock_.Now() + std::chrono::seconds{1}}, response);
     return response;
@@ -205,6 +206,26 @@ TEST_CASE("a handler gets its input and its value is answered with the status it
   CHECK(gone.status == 204);
   CHECK(gone.body.empty());
   CHECK(gone.content_type.empty());
+}
+
+TEST_CASE("who comes by the control socket is administrator, unless a token says otherwise") {
+  Bench bench{As::kNobody};
+  const auto put = [&](std::string peer, std::vector<Header> headers = {}) {
+    return bench
+        .Ask({.method = Method::kPut,
+              .path = "/things/7",
+              .body = R"({"id":1,"name":"x"})",
+              .headers = std::move(headers),
+              .peer = std::move(peer)})
+        .status;
+  };
+  CHECK(put("control") == 201);
+  CHECK(put("control", {{"Authorization", "Bearer nonsense"}}) == 401);
+  for (const char* other : {"127.0.0.1", "unix", "Control", "control ", ""}) {
+    INFO(other);
+    CHECK(put(other) == 401);
+    CHECK(put(other, {{"X-Forwarded-For", "control"}}) == 401);
+  }
 }
 
 TEST_CASE("broken rules of path, query and body are told together") {
