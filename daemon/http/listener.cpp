@@ -123,8 +123,10 @@ void Listener::BindUnix(const std::string& path) {
     device_ = made.st_dev;
     inode_ = made.st_ino;
   }
-  if (::listen(descriptor_, kBacklog) != 0) throw CannotListen(address_, std::strerror(errno));
-  ::chmod(path.c_str(), audience_ == Audience::kAdministrators ? kControlSocketMode : kSocketMode);
+  // Before anybody can connect.
+  if (::chmod(path.c_str(), audience_ == Audience::kAdministrators ? kControlSocketMode : kSocketMode) != 0 ||
+      ::listen(descriptor_, kBacklog) != 0)
+    throw CannotListen(address_, std::strerror(errno));
 }
 
 void Listener::BindInternet(const std::string& address) {
