@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cmath>
@@ -25,6 +26,8 @@ namespace gathering::log {
 namespace {
 
 constexpr std::size_t kLineBytesMax = 16 * 1024;
+constexpr std::size_t kLineBytesUsual = 400;
+constexpr std::size_t kEscapedMax = 6;      // bytes that one byte can become
 constexpr std::size_t kTailBytes = 32;      // kept free for `"cut":true}` and the end of the line
 constexpr std::size_t kChunkBytes = 4'096;  // a pipe that polls writable takes this much without blocking
 constexpr std::size_t kGatheredBytesMax = 32 * 1024;
@@ -95,9 +98,12 @@ void AppendJson(Line& line, const std::variant<std::string_view, std::int64_t, d
     line.Escaped(*text);
     line.text() += '"';  // in the room kept for the tail
   } else if (const auto* number = std::get_if<double>(&value)) {
-    line.Raw(std::isfinite(*number) ? fmt::format("{}", *number) : "null");
+    std::array<char, 32> digits{};
+    const char* const end = fmt::format_to_n(digits.data(), digits.size(), "{}", *number).out;
+    line.Raw(std::isfinite(*number) ? std::string_view{digits.data(), end} : "null");
   } else if (const auto* integer = std::get_if<std::int64_t>(&value)) {
-    line.Raw(fmt::format("{}", *integer));
+    const fmt::format_int digits{*integer};
+    line.Raw({digits.data(), digits.size()});
   } else {
     line.Raw(std::get<bool>(value) ? "true" : "false");
   }
@@ -105,20 +111,23 @@ void AppendJson(Line& line, const std::variant<std::string_view, std::int64_t, d
 
 std::string JsonLine(LogLevel level, Timestamp now, std::string_view message, Fields fields) {
   Line line;
-  line.Raw(fmt::format(R"({{"time":"{}","level":"{}","msg":)", ToText(now), kNames[static_cast<int>(level)]));
+  line.text().reserve(kLineBytesUsual);
+  line.Raw(R"({"time":")");
+  line.Raw(ToText(now));
+  line.Raw(R"(","level":")");
+  line.Raw(kNames[static_cast<int>(level)]);
+  line.Raw(R"(","msg":)");
   AppendJson(line, message);
   for (const Field& field : fields) {
     if (line.full()) break;
-    Line name;
-    name.Raw(",\"");
-    name.Escaped(field.name);
-    name.Raw("\":");
     // A name goes in only with room for some of its value.
-    if (line.text().size() + name.text().size() + kTailBytes * 2 > kLineBytesMax) {
+    if (line.text().size() + kEscapedMax * field.name.size() + kTailBytes * 3 > kLineBytesMax) {
       line.Fill();
       break;
     }
-    line.Raw(name.text());
+    line.Raw(",\"");
+    line.Escaped(field.name);
+    line.Raw("\":");
     AppendJson(line, field.value);
   }
   line.text() += line.full() ? R"(,"cut":true})" : "}";
@@ -290,7 +299,7 @@ void Stop() {
   const std::uint64_t overrun = writer.threads->overrun_counter();
   writer.threads.reset();  // writes what waits and joins the thread
   writer.sink->flush();
-  writer.logger.reset();   // the queue refers to it, so only now
+  writer.logger.reset();  // the queue refers to it, so only now
   writer.dropped_before += overrun + writer.sink->lost();
   writer.sink = std::make_shared<StderrSink>();
   writer.sink->StartFarewell();

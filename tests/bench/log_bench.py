@@ -9,54 +9,20 @@ from the answer to the event.  Daemons, database and client share the machine.
 """
 import json
 import os
-import re
-import shutil
-import signal
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import urllib.request
 import uuid
+
+sys.path.insert(0, os.path.dirname(__file__))
+from daemons import daemons  # noqa: E402
 
 build = sys.argv[1]
 events = int(sys.argv[2]) if len(sys.argv) > 2 else 50_000
 ONE_BY_ONE = 500
-QUIET = {"GATHERING_RATE_LIMITS_ENABLED": "false", "GATHERING_STREAMS_BUFFER_BYTES_MAX": str(1 << 26)}
-
-
-class Daemon:
-    def __init__(self, directory, environment):
-        self.directory = directory
-        self.log = open(os.path.join(directory, "log"), "w+")
-        self.process = subprocess.Popen([f"{build}/gathering", "serve", "--data-dir", directory, "--listen", "127.0.0.1:0"],
-                                        stderr=self.log, stdout=self.log, env={**os.environ, **QUIET, **environment})
-        self.address = self.secret = None
-
-    def wait(self, needs_secret):
-        while True:
-            text = open(self.log.name).read()
-            found = re.search(r"127\.0\.0\.1:(\d{2,})", text)
-            secret = re.search(r"with the password (\S+)", text)
-            if found and (secret or not needs_secret):
-                self.port = int(found[1])
-                self.secret = secret and secret[1]
-                return
-            if self.process.poll() is not None:
-                sys.exit(text)
-            time.sleep(0.05)
-
-    def ask(self, path, body=None, token=None):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}",
-                                         data=None if body is None else json.dumps(body).encode(),
-                                         headers={"Content-Type": "application/json"})
-        if token:
-            request.add_header("Authorization", f"Bearer {token}")
-        with urllib.request.urlopen(request) as answer:
-            return json.loads(answer.read() or "null")
 
 
 class Ears(threading.Thread):
@@ -90,25 +56,10 @@ class Ears(threading.Thread):
                 sys.exit(f"{len(self.times)} of {count} were heard")
 
 
-root = tempfile.mkdtemp(prefix="log-bench-")
-os.chmod(root, 0o711)  # started by root, the database runs as another user
-daemons = []
-try:
-    for name in ("one", "other"):
-        os.mkdir(os.path.join(root, name))
-    one = Daemon(os.path.join(root, "one"), {})
-    daemons.append(one)
-    one.wait(True)
-    place = next(path for path, _, files in os.walk(one.directory) for file in files if file.startswith(".s.PGSQL."))
-    url = f"host={place} user=gathering dbname=gathering"
-    shared = {"DATABASE_URL": url, "SECRET_KEY": open(os.path.join(one.directory, "secret_key")).read().strip()}
-    other = Daemon(os.path.join(root, "other"), shared)
-    daemons.append(other)
-    other.wait(False)
-    token = one.ask("/auth/login/json", {"email": "admin@localhost", "password": one.secret})["access_token"]
-
-    ears = [Ears(daemon, token, "memory.*") for daemon in daemons]
-    source = os.path.join(root, "events.jsonl")
+with daemons(build, 2, {"GATHERING_STREAMS_BUFFER_BYTES_MAX": str(1 << 26)}) as (running, token):
+    one = running[0]
+    ears = [Ears(daemon, token, "memory.*") for daemon in running]
+    source = os.path.join(one.directory, "events.jsonl")
     with open(source, "w") as out:
         for i in range(events):
             out.write(json.dumps({"sequence": i + 1, "event_id": str(uuid.uuid4()), "type": "memory.created",
@@ -127,7 +78,7 @@ try:
     print(f"{events:,} events committed in {committed:.2f} s, {events / committed:,.0f} a second; "
           f"heard on both daemons in {heard:.2f} s, {events / heard:,.0f} a second")
 
-    ears = [Ears(daemon, token, "circle.created") for daemon in daemons]
+    ears = [Ears(daemon, token, "circle.created") for daemon in running]
     answered = []
     for i in range(ONE_BY_ONE):
         one.ask("/circles", {"name": f"c{i}"}, token)
@@ -138,8 +89,3 @@ try:
         delays = sorted((heard - done) * 1_000 for heard, done in zip(ear.times, answered))
         print(f"from the answer to the event on {name}: p50 {statistics.median(delays):.1f} ms, "
               f"p99 {delays[len(delays) * 99 // 100]:.1f} ms")
-finally:
-    for daemon in reversed(daemons):
-        daemon.process.send_signal(signal.SIGTERM)
-        daemon.process.wait(30)
-    shutil.rmtree(root, ignore_errors=True)

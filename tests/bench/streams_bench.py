@@ -9,38 +9,21 @@ machine.
 """
 import json
 import os
-import re
 import resource
 import selectors
-import shutil
-import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
+
+sys.path.insert(0, os.path.dirname(__file__))
+from daemons import daemons  # noqa: E402
 
 build = sys.argv[1]
 streams = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000
 EVENTS = 50
 MARK = b'"type":"circle.created"'  # once in what either kind of stream sends
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-
-
-def ask(path, body=None, token=None, method=None):
-    request = urllib.request.Request(f"http://{address}{path}", method=method,
-                                     data=None if body is None else json.dumps(body).encode(),
-                                     headers={"Content-Type": "application/json"})
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    with urllib.request.urlopen(request) as answer:
-        return json.loads(answer.read() or "null")
-
-
-def resident():
-    with open(f"/proc/{daemon.pid}/status") as status:
-        return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1])
 
 
 def liveness(seconds=4):
@@ -50,32 +33,15 @@ def liveness(seconds=4):
 
 
 def open_stream(head):
-    client = socket.create_connection((host, int(port)))
+    client = socket.create_connection(("127.0.0.1", daemon.port))
     client.sendall(head.encode())
     return client
 
 
-directory = tempfile.mkdtemp(prefix="streams-bench-")
-log = open(os.path.join(directory, "log"), "w+")
-daemon = subprocess.Popen(
-    [f"{build}/gathering", "serve", "--data-dir", directory, "--listen", "127.0.0.1:0"], stderr=log, stdout=log,
-    env={**os.environ, "GATHERING_RATE_LIMITS_ENABLED": "false", "GATHERING_STREAMS_HEARTBEAT": "1h",
-         "GATHERING_HTTP_LIMITS_CONNECTIONS_PER_ADDRESS_MAX": "10000", "GATHERING_HTTP_LIMITS_CONNECTIONS_MAX": "10000"})
-try:
-    while True:
-        log.flush()
-        text = open(log.name).read()
-        found = re.search(r"127\.0\.0\.1:(\d{2,})", text)
-        secret = re.search(r"with the password (\S+)", text)
-        if found and secret:
-            break
-        if daemon.poll() is not None:
-            sys.exit(text)
-        time.sleep(0.05)
-    host, port = "127.0.0.1", found[1]
-    address = f"{host}:{port}"
-    token = ask("/auth/login/json", {"email": "admin@localhost", "password": secret[1]})["access_token"]
-
+limits = {"GATHERING_STREAMS_HEARTBEAT": "1h", "GATHERING_HTTP_LIMITS_CONNECTIONS_PER_ADDRESS_MAX": "10000",
+          "GATHERING_HTTP_LIMITS_CONNECTIONS_MAX": "10000"}
+with daemons(build, 1, limits) as ((daemon,), token):
+    address, resident, ask = daemon.address, daemon.resident, daemon.ask
     before = resident()
     alone = liveness()
     after_load = resident()
@@ -119,7 +85,3 @@ try:
     print(f"liveness alone      {json.dumps(alone)}")
     print(f"liveness beside     {json.dumps(beside)}")
     print(f"{EVENTS} events to {2 * streams} streams in {passed:.2f} s: {EVENTS * 2 * streams / passed:,.0f} a second")
-finally:
-    daemon.send_signal(signal.SIGTERM)
-    daemon.wait(30)
-    shutil.rmtree(directory, ignore_errors=True)
