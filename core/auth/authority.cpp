@@ -27,8 +27,10 @@ struct DigestHash {
 };
 
 struct PrincipalBytes {
-  std::uint64_t operator()(const Sha256&, const Principal& owner) const {
-    return owner.user_id.capacity() + owner.email.capacity() + owner.name.capacity();
+  std::uint64_t operator()(const Sha256&, const std::shared_ptr<const Principal>& owner) const {
+    constexpr std::uint64_t kCounts = 16;  // of the shared pointer
+    return sizeof *owner + kCounts + owner->user_id.capacity() + owner->email.capacity() +
+           owner->name.capacity();
   }
 };
 
@@ -69,7 +71,7 @@ class Authority::Answers {
               clock) {}
 
   const TokenKey key;
-  cache::Cache<Sha256, Principal, DigestHash, PrincipalBytes>
+  cache::Cache<Sha256, std::shared_ptr<const Principal>, DigestHash, PrincipalBytes>
       cache;  // whose a token is, or that it does not hold
   std::atomic<std::uint64_t> refused{0};
 };
@@ -85,21 +87,24 @@ Authority::Authority(const AuthConfig& config, const Clock& clock, const CacheCo
 
 Authority::~Authority() = default;
 
-Principal Authority::Administrator() const {
-  return {.user_id = std::string{kAdminId},
-          .email = admin_email_,
-          .name = std::string{kAdminName},
-          .role = Role::kAdmin,
-          .token_expires_at = {clock_.WallNow().micros + lifetime_.count() * kMicrosPerSecond}};
+std::shared_ptr<const Principal> Authority::Administrator() const {
+  return std::make_shared<const Principal>(
+      Principal{.user_id = std::string{kAdminId},
+                .email = admin_email_,
+                .name = std::string{kAdminName},
+                .role = Role::kAdmin,
+                .token_expires_at = {clock_.WallNow().micros + lifetime_.count() * kMicrosPerSecond}});
 }
 
-Principal Authority::Authenticate(std::optional<std::string_view> header, db::Executor& db) {
+std::shared_ptr<const Principal> Authority::Authenticate(std::optional<std::string_view> header,
+                                                         db::Executor& db,
+                                                         const std::optional<Sha256>& known) {
   if (disabled_) return Administrator();
   try {
     const std::string_view token = BearerToken(header);
     if (token.size() > kTokenBytesMax) Refuse("too long");
     const Timestamp now = clock_.WallNow();
-    const Sha256 digest = Sha256Of(token);
+    const Sha256 digest = known ? *known : Sha256Of(token);
 
     // An answer is remembered only for tokens whose signature was right, and the digest is of the whole
     // token.
@@ -108,26 +113,31 @@ Principal Authority::Authenticate(std::optional<std::string_view> header, db::Ex
       const auto claims = answers_->key.Verify(token, now);
       if (!claims) Refuse("bad signature, claims or time");
       const Clock::Steady asked_at = clock_.Now();
-      answer =
+      auto owner =
           CheckToken(db, {.sha256 = Hex(digest), .user_id = claims->sub, .issued_at = claims->issued_at});
-      if (*answer) (*answer)->token_expires_at = claims->expires_at;
+      answer.emplace();
+      if (owner) {
+        owner->token_expires_at = claims->expires_at;
+        *answer = std::make_shared<const Principal>(*std::move(owner));
+      }
       answers_->cache.Put(digest, *answer, asked_at);
     }
-    std::optional<Principal>& owner = *answer;
-    if (!owner) Refuse("revoked, or its owner is gone");
-    if (owner->token_expires_at <= now) Refuse("expired");
-    return *std::move(owner);
+    if (!*answer) Refuse("revoked, or its owner is gone");
+    if ((**answer)->token_expires_at <= now) Refuse("expired");
+    return **std::move(answer);
   } catch (const Error& error) {
     if (error.code == Code::kUnauthenticated) answers_->refused.fetch_add(1, std::memory_order_relaxed);
     throw;
   }
 }
 
-std::optional<std::string> Authority::UserOf(std::optional<std::string_view> header) const {
+std::optional<std::string> Authority::UserOf(std::optional<std::string_view> header,
+                                             std::optional<Sha256>& digest) const {
   const auto token = TokenIn(header);
   if (!token || token->size() > kTokenBytesMax) return std::nullopt;
-  if (const auto answer = answers_->cache.Peek(Sha256Of(*token)))
-    return *answer ? std::optional{(*answer)->user_id} : std::nullopt;
+  digest = Sha256Of(*token);
+  if (const auto answer = answers_->cache.Peek(*digest))
+    return *answer ? std::optional{(**answer)->user_id} : std::nullopt;
   const auto claims = answers_->key.Verify(*token, clock_.WallNow());
   return claims ? std::optional{claims->sub} : std::nullopt;
 }

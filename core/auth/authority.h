@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "core/auth/principal.h"
+#include "core/auth/token.h"
 #include "core/base/clock.h"
 #include "core/base/worker_pool.h"
 #include "core/cache/statistics.h"
@@ -61,12 +62,16 @@ class Authority {
 
   // Who sent `header`, the value of Authorization if there was one.  Throws kUnauthenticated with the
   // texts of BearerToken or "Invalid or expired token"; what `db` throws comes out as it is.
-  // With authentication disabled everybody is the administrator.
-  [[nodiscard]] Principal Authenticate(std::optional<std::string_view> header, db::Executor& db);
+  // With authentication disabled everybody is the administrator.  `digest` is of the token, if UserOf was
+  // asked about the same header before.
+  [[nodiscard]] std::shared_ptr<const Principal> Authenticate(
+      std::optional<std::string_view> header, db::Executor& db,
+      const std::optional<Sha256>& digest = std::nullopt);
 
   // Whose token `header` holds, by its signature and time alone: neither the database nor a revocation is
-  // asked. None when there is none, or it is not good.
-  [[nodiscard]] std::optional<std::string> UserOf(std::optional<std::string_view> header) const;
+  // asked. None when there is none, or it is not good.  Says what the token's digest is, if there is one.
+  [[nodiscard]] std::optional<std::string> UserOf(std::optional<std::string_view> header,
+                                                  std::optional<Sha256>& digest) const;
 
   // A new token, different from every other one.
   [[nodiscard]] Token Issue(const User& user) const;
@@ -86,7 +91,7 @@ class Authority {
  private:
   class Answers;
 
-  Principal Administrator() const;
+  std::shared_ptr<const Principal> Administrator() const;
 
   const Clock& clock_;
   const std::chrono::seconds lifetime_;

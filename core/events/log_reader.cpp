@@ -120,6 +120,7 @@ void LogReader::Connect(const std::stop_token& stop) {
     log::Warn("the log of events begins anew: another database, or an older copy",
               {{"position", *position_}, {"drawn", drawn}});
     position_.reset();
+    announced_up_to_ = 0;
     horizon_ = {};
   }
   std::scoped_lock lock{mutex_};
@@ -180,6 +181,7 @@ bool LogReader::Poll() {
   for (;;) {
     const Clock::Steady as_of = clock_.Now();
     const Page page = Read();
+    Announce(page);
     if (changes_ != nullptr) TellChanges(page, as_of);
     horizon_.Note(page.view);
     const std::optional<std::int64_t> settled = horizon_.settled();
@@ -210,6 +212,16 @@ LogReader::Page LogReader::Read() {
   return page;
 }
 
+// As soon as it is seen: who comes then looks again until it is settled.
+void LogReader::Announce(const Page& page) {
+  if (!to_announce_ || page.records.empty() || page.records.back().sequence <= announced_up_to_) return;
+  announced_up_to_ = page.records.back().sequence;
+  to_announce_ = false;
+  session_->Execute(kAnnounce);
+  std::scoped_lock lock{mutex_};
+  ++stats_.announced;
+}
+
 // An event that is not settled is read again and again, and told of once.
 void LogReader::TellChanges(const Page& page, Clock::Steady as_of) {
   told_.erase(told_.begin(), told_.upper_bound(position_.value_or(0)));
@@ -235,12 +247,9 @@ void LogReader::Deliver(const Page& page, std::int64_t settled) {
     if (event) deliver_(*std::move(event));
     position_ = record->sequence;
   }
-  if (to_announce_) session_->Execute(kAnnounce);
-  const bool announced = std::exchange(to_announce_, false);
   std::scoped_lock lock{mutex_};
   stats_.events += delivered;
   stats_.unknown += unknown;
-  stats_.announced += announced ? 1 : 0;
 }
 
 void LogReader::Rest(const std::stop_token& stop, std::chrono::milliseconds duration) {

@@ -94,6 +94,7 @@ class LogReader {
   void Follow(const std::stop_token& stop);
   [[nodiscard]] bool Poll();  // whether to come back soon
   [[nodiscard]] Page Read();
+  void Announce(const Page& page);
   void TellChanges(const Page& page, Clock::Steady as_of);
   void HearOthers();
   void Deliver(const Page& page, std::int64_t settled);
@@ -114,6 +115,7 @@ class LogReader {
   std::set<std::int64_t> told_;  // beyond it, the changes of which were told
   std::uint64_t announced_ = 0;  // by others, since the last look
   bool to_announce_ = false;
+  std::int64_t announced_up_to_ = 0;
   Clock::Steady next_keeping_{};
 
   mutable std::mutex mutex_;  // guards what follows

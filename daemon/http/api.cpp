@@ -49,13 +49,14 @@ std::string WithoutSlash(const Request& request) {
 }
 
 // Whoever may open the control socket; a token they bring all the same says who they are.
-auth::Principal AdministratorOfMachine(const AuthConfig& config, const Clock& clock) {
+std::shared_ptr<const auth::Principal> AdministratorOfMachine(const AuthConfig& config, const Clock& clock) {
   const std::chrono::microseconds lifetime = config.token_lifetime;
-  return {.user_id = std::string{auth::kControlId},
-          .email = {},
-          .name = "Administrator of this machine",
-          .role = auth::Role::kAdmin,
-          .token_expires_at = {clock.WallNow().micros + lifetime.count()}};
+  return std::make_shared<const auth::Principal>(
+      auth::Principal{.user_id = std::string{auth::kControlId},
+                      .email = {},
+                      .name = "Administrator of this machine",
+                      .role = auth::Role::kAdmin,
+                      .token_expires_at = {clock.WallNow().micros + lifetime.count()}});
 }
 
 }  // namespace
@@ -241,10 +242,10 @@ void Api::Authorise(const Request& request, Authority needed, Call& call) const 
     call.set_query_token(TokenInQuery(request, limits_));
     if (!call.query_token().empty()) header = call.query_token();
   }
-  auth::Principal principal = request.peer == kControlPeer && !header
-                                  ? AdministratorOfMachine(services_.config.auth, services_.clock)
-                                  : services_.authority.Authenticate(header, call.db());
-  const bool is_admin = principal.role == auth::Role::kAdmin;
+  auto principal = request.peer == kControlPeer && !header
+                       ? AdministratorOfMachine(services_.config.auth, services_.clock)
+                       : services_.authority.Authenticate(header, call.db(), call.standing().token_digest);
+  const bool is_admin = principal->role == auth::Role::kAdmin;
   call.set_principal(std::move(principal));
   if (needed == Authority::kAdmin && !is_admin) throw Error{Code::kForbidden, "Admin access required"};
 }

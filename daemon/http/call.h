@@ -2,7 +2,7 @@
 // One request on its way through a handler: who asks, and the way to the database.
 #include <algorithm>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -100,8 +100,8 @@ class Call final : private db::Executor {
 
   // Set for routes with Authority kUser or kAdmin.
   [[nodiscard]] const auth::Principal& principal() const { return *principal_; }
-  void set_principal(auth::Principal principal) { principal_ = std::move(principal); }
-  [[nodiscard]] bool has_principal() const { return principal_.has_value(); }
+  void set_principal(std::shared_ptr<const auth::Principal> principal) { principal_ = std::move(principal); }
+  [[nodiscard]] bool has_principal() const { return principal_ != nullptr; }
 
   // For statements that stand alone, one after the other while this request's fiber sleeps.
   [[nodiscard]] db::Executor& db() { return *this; }
@@ -163,7 +163,7 @@ class Call final : private db::Executor {
   std::string_view request_id_;
   std::uint32_t statements_ = 0;
   db::Tx* joined_ = nullptr;
-  std::optional<auth::Principal> principal_;
+  std::shared_ptr<const auth::Principal> principal_;
 };
 
 }  // namespace gathering::http

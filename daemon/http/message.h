@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/auth/token.h"
 #include "core/base/clock.h"
 #include "daemon/http/stream.h"
 
@@ -58,6 +59,7 @@ struct Standing {
   bool exempt = false;
   std::string client;  // an address, kUnixPeer or kControlPeer; empty until decided
   std::string fields;  // of the answer, as they go over the wire
+  std::optional<auth::Sha256> token_digest = {};  // if the client was told by a token
 };
 
 // What a handler is told beside the request.

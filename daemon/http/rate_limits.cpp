@@ -127,7 +127,8 @@ void RateLimits::Admit(const Request& request, const Route& route, Standing& sta
   }
   std::string subject;
   if (route.authority != Authority::kPublic) {
-    if (const auto user = authority_.UserOf(request.Find("Authorization"))) subject = kOfUser + *user;
+    const auto user = authority_.UserOf(request.Find("Authorization"), standing.token_digest);
+    if (user) subject = kOfUser + *user;
   }
   Decide(*state, subject.empty() ? SubjectOf(client) : subject, standing);
 }

@@ -58,7 +58,7 @@ class Fixture {
       ++questions;
       return pool.Execute(query, params);
     }};
-    return authority.Authenticate("Bearer " + token, counted);
+    return *authority.Authenticate("Bearer " + token, counted);
   }
   bool Enters(Authority& authority, const std::string& token) {
     try {
@@ -197,7 +197,7 @@ TEST_CASE_METHOD(Fixture, "an answer from before a logout that arrives after it 
     one.Revoked(token.text);
     return answer;
   }};
-  const Principal late = one.Authenticate("Bearer " + token.text, slow);
+  const Principal late = *one.Authenticate("Bearer " + token.text, slow);
   CHECK(late.user_id == alice.public_id);
   CHECK_FALSE(Enters(one, token.text));
 }
@@ -212,7 +212,7 @@ TEST_CASE_METHOD(Fixture, "a revoked token stays revoked when the memory of it w
   test::ScriptedExecutor nobody{
       [](const db::Query&, const db::Params&) { return db::Rows{std::make_unique<test::NoRows>()}; }};
   for (std::uint32_t i = 0; i < 2 * answers_max; ++i) {
-    CHECK_THROWS_AS(one.Authenticate("Bearer " + one.Issue(alice).text, nobody), Error);
+    CHECK_THROWS_AS(*one.Authenticate("Bearer " + one.Issue(alice).text, nobody), Error);
   }
   const AuthorityStats stats = one.Stats();
   CHECK(stats.answers <= answers_max);
@@ -244,7 +244,7 @@ TEST_CASE_METHOD(Fixture, "without a database and without a fresh answer nobody 
       [](const db::Query&, const db::Params&) -> db::Rows { throw Unavailable("the database is away", 1s); }};
   const auto code = [&] {
     try {
-      static_cast<void>(one.Authenticate("Bearer " + token.text, away));
+      static_cast<void>(*one.Authenticate("Bearer " + token.text, away));
     } catch (const Error& error) {
       return error.code;
     }
@@ -252,7 +252,7 @@ TEST_CASE_METHOD(Fixture, "without a database and without a fresh answer nobody 
   };
   CHECK(code() == Code::kUnavailable);
   REQUIRE(Enters(one, token.text));
-  CHECK(one.Authenticate("Bearer " + token.text, away).email == "a@example.com");
+  CHECK(one.Authenticate("Bearer " + token.text, away)->email == "a@example.com");
   clock.Advance(1s);
   CHECK(code() == Code::kUnavailable);
 }
@@ -266,7 +266,7 @@ TEST_CASE_METHOD(Fixture, "with authentication disabled everybody is the adminis
   }};
   for (const auto& header :
        {std::optional<std::string_view>{}, std::optional<std::string_view>{"Bearer x"}}) {
-    const Principal principal = open.Authenticate(header, never);
+    const Principal principal = *open.Authenticate(header, never);
     CHECK(principal.user_id == "admin");
     CHECK(principal.role == Role::kAdmin);
   }
