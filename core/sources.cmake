@@ -76,6 +76,7 @@ set(GATHERING_CORE_SOURCES
   core/limits/redis_script.cpp
   core/limits/redis_url.cpp
   core/limits/store.cpp
+  core/metrics/exposition.cpp
   core/models/models.cpp
   core/personas/personas.cpp
   core/providers/providers.cpp
