@@ -123,9 +123,10 @@ Api::Progress Api::Begin(const Request& request) {
   return progress;
 }
 
-void Api::Finish(const Request& request, const Call& call, const Progress& progress,
-                 Response& response) const {
+void Api::Finish(const Request& request, const Call& call, const Progress& progress, Response& response) {
   Dress(request, call, progress, response);
+  route_statistics_.NoteAnswer(call.has_route() ? &call.route() : nullptr, response.status,
+                               services_.clock.Now() - progress.started);
   Log(request, call, progress, response);
 }
 
@@ -136,7 +137,8 @@ bool Api::Admit(const Request& request, const Context& context, Response& respon
   Progress progress = Begin(request);
   progress.route_id = match.route->id;
   progress.tier = match.route->tier;
-  const Call call{services_, request, context, progress.request_id};
+  Call call{services_, request, context, progress.request_id};
+  call.set_route(*match.route);
   try {
     services_.rate_limits.Admit(request, *match.route, *context.standing);
     return true;

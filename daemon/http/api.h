@@ -13,7 +13,7 @@
 //
 // A POST with an Idempotency-Key is handled as a whole in one transaction, which also keeps its answer: asked
 // again, because the first answer never arrived, it is answered the same and nothing is done twice.  The
-// statistics of routes leave such requests out, for they need statements of their own.
+// statistics of routes count no statements of such requests, for they need some of their own.
 //
 // A path that no route has is only called unknown to those who are known themselves;
 // everybody else is told to say who they are.
@@ -64,7 +64,7 @@ class Api {
   class Aftermath;
 
   [[nodiscard]] Progress Begin(const Request& request);
-  void Finish(const Request& request, const Call& call, const Progress& progress, Response& response) const;
+  void Finish(const Request& request, const Call& call, const Progress& progress, Response& response);
   void Answer(const Request& request, Call& call, Progress& progress, Response& response);
   void AnswerOnce(std::string_view key, const Request& request, const Match& match, Call& call,
                   Response& response) const;
