@@ -64,6 +64,7 @@ set(GATHERING_CORE_SOURCES
   core/events/virtual_time.cpp
   core/health/memory.cpp
   core/health/monitor.cpp
+  core/health/process.cpp
   core/health/system.cpp
   core/idempotency/idempotency.cpp
   core/instances/instances.cpp

@@ -45,6 +45,7 @@ namespace gathering::http {
 class Api;
 class Lifecycle;
 class RateLimits;
+class Server;
 struct Route;
 
 // Everything handlers may borrow.  Built once by the daemon, outlives every request.
@@ -65,6 +66,7 @@ struct Services {
   Answers& answers;
   const cache::Budget& budget;
   const instances::Presence& presence;
+  const Server& server;  // the front, for its figures
 };
 
 class Call final : private db::Executor {

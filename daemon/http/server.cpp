@@ -254,6 +254,7 @@ ServerStats Server::Impl::Stats() const {
   stats.connections_accepted = accepted_.Get();
   stats.connections_refused = refused_.Get();
   stats.connections_open = front_.connections_open.load(std::memory_order_relaxed);
+  stats.connections_max = front_.connections_max;
   stats.requests_in_progress = front_.requests_in_progress.load(std::memory_order_relaxed);
   for (const auto& lane : lanes_) {
     stats.requests += lane->counts.requests.Get();

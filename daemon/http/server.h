@@ -40,6 +40,7 @@ struct ServerStats {
   std::uint64_t connections_accepted = 0;
   std::uint64_t connections_refused = 0;
   std::uint32_t connections_open = 0;
+  std::uint32_t connections_max = 0;  // as configured, or fewer if the system allows fewer open files
   std::uint32_t requests_in_progress = 0;
   std::uint64_t requests = 0;
   std::uint64_t requests_refused_busy = 0;  // fibers_max
@@ -77,6 +78,7 @@ class Server {
   // waits until none is left or `timeout` passed.  True when everything was answered.
   bool Drain(std::chrono::milliseconds timeout);
 
+  // From any thread, once it was started.
   ServerStats Stats() const;
 
  private:

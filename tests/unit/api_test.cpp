@@ -16,6 +16,7 @@
 #include "daemon/http/api.h"
 #include "daemon/http/rate_limits.h"
 #include "daemon/http/request_id.h"
+#include "daemon/http/server.h"
 #include "daemon/http/status.h"
 #include "daemon/lifecycle.h"
 #include "daemon/streams/feed.h"
@@ -169,8 +170,10 @@ class Bench {
   cache::Budget budget_{{}, 0};
   instances::Presence presence_{database_.pool(), clock_, [] { return std::string{"[]"}; }};
   events::Consumers consumers_{database_.pool(), [] { return std::optional<std::int64_t>{}; }, {}};
-  Services services_{config_, clock_,  database_, workers_,   authority_, limiter_, rate_limits_, lifecycle_,
-                     api_,    health_, feed_,     consumers_, caches_,    answers_, budget_,      presence_};
+  const Server server_{config_.http, clock_, {}};  // never started
+  Services services_{config_,      clock_,     database_, workers_,  authority_, limiter_,
+                     rate_limits_, lifecycle_, api_,      health_,   feed_,      consumers_,
+                     caches_,      answers_,   budget_,   presence_, server_};
   Api api_{kTables, services_};
 };
 
