@@ -11,6 +11,13 @@ set(GATHERING_DAEMON_SOURCES
   daemon/api/health_database.cpp
   daemon/api/health_events.cpp
   daemon/api/health_limits.cpp
+  daemon/api/metrics.cpp
+  daemon/api/metrics_caches.cpp
+  daemon/api/metrics_database.cpp
+  daemon/api/metrics_events.cpp
+  daemon/api/metrics_http.cpp
+  daemon/api/metrics_limits.cpp
+  daemon/api/metrics_process.cpp
   daemon/api/models.cpp
   daemon/api/personas.cpp
   daemon/api/providers.cpp

@@ -6,9 +6,9 @@ namespace gathering::http {
 
 std::span<const std::span<const Route>> RouteTables() {
   static const std::span<const Route> kTables[] = {
-      DocsRoutes(),    HealthRoutes(),    AuthRoutes(),     AgentRoutes(),
-      AgentDbRoutes(), CircleRoutes(),    ProviderRoutes(), ModelRoutes(),
-      PersonaRoutes(), DashboardRoutes(), EventRoutes(),    WebSocketRoutes(),
+      DocsRoutes(),      HealthRoutes(), MetricsRoutes(),   AuthRoutes(),  AgentRoutes(),
+      AgentDbRoutes(),   CircleRoutes(), ProviderRoutes(),  ModelRoutes(), PersonaRoutes(),
+      DashboardRoutes(), EventRoutes(),  WebSocketRoutes(),
   };
   return kTables;
 }

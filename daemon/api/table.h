@@ -15,6 +15,7 @@ std::span<const Route> DashboardRoutes();
 std::span<const Route> DocsRoutes();
 std::span<const Route> EventRoutes();
 std::span<const Route> HealthRoutes();
+std::span<const Route> MetricsRoutes();
 std::span<const Route> ModelRoutes();
 std::span<const Route> PersonaRoutes();
 std::span<const Route> ProviderRoutes();
