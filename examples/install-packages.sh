@@ -13,7 +13,7 @@ packages=(
 )
 for argument in "$@"; do
   case $argument in
-    --with-tests) packages+=(catch2 ccache chromium-headless-shell openssl redis-server) ;;
+    --with-tests) packages+=(catch2 ccache chromium-headless-shell openssl prometheus redis-server) ;;
     *) echo "install-packages.sh: unknown argument '$argument'" >&2; exit 2 ;;
   esac
 done
@@ -37,15 +37,15 @@ if [ ! -e /etc/postgresql-common/createcluster.conf ] && [ ! -d /etc/postgresql 
   "${as_root[@]}" mkdir -p /etc/postgresql-common/createcluster.d
   echo 'create_main_cluster = false' | "${as_root[@]}" tee /etc/postgresql-common/createcluster.d/gathering.conf >/dev/null
 fi
-# Only the tests use Redis, each its own: keep Debian's service from starting, now and at the next boot.
-redis_is_new=
-if [[ " ${missing[*]} " == *" redis-server "* ]]; then
-  redis_is_new=yes
-  if [ ! -e /usr/sbin/policy-rc.d ]; then
-    trap '"${as_root[@]}" rm -f /usr/sbin/policy-rc.d' EXIT
-    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee /usr/sbin/policy-rc.d >/dev/null
-    "${as_root[@]}" chmod 755 /usr/sbin/policy-rc.d
-  fi
+# Only the tests use these, each its own or none: keep Debian's services from starting, now and at the next boot.
+new_services=()
+for service in redis-server prometheus; do
+  [[ " ${missing[*]} " != *" $service "* ]] || new_services+=("$service")
+done
+if [ ${#new_services[@]} -gt 0 ] && [ ! -e /usr/sbin/policy-rc.d ]; then
+  trap '"${as_root[@]}" rm -f /usr/sbin/policy-rc.d' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee /usr/sbin/policy-rc.d >/dev/null
+  "${as_root[@]}" chmod 755 /usr/sbin/policy-rc.d
 fi
 "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
-[ -z "$redis_is_new" ] || "${as_root[@]}" update-rc.d redis-server disable >&2
+for service in "${new_services[@]}"; do "${as_root[@]}" update-rc.d "$service" disable >&2; done
