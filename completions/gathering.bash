@@ -4,7 +4,7 @@ _gathering() {
   if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$path ${COMP_WORDS[i]}" in
-    ' bench-db'|' completion'|' config'|' config print'|' config validate'|' config try-limits'|' help'|' migrate'|' migrate status'|' migrate up'|' migrate to'|' migrate down'|' migrate redo'|' migrate check'|' migrate verify'|' migrate baseline'|' replay-events'|' serve'|' version') path="$path ${COMP_WORDS[i]}" ;;
+    ' bench-db'|' cache-stats'|' completion'|' config'|' config print'|' config validate'|' config try-limits'|' help'|' migrate'|' migrate status'|' migrate up'|' migrate to'|' migrate down'|' migrate redo'|' migrate check'|' migrate verify'|' migrate baseline'|' replay-events'|' serve'|' version') path="$path ${COMP_WORDS[i]}" ;;
     esac
   done
   case "$path:$prev" in
@@ -23,6 +23,15 @@ _gathering() {
     ' bench-db:--output') COMPREPLY=($(compgen -W 'text json csv' -- "$cur")); return ;;
     ' bench-db:--compare') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
     ' bench-db:--fail-if') COMPREPLY=(); return ;;
+    ' cache-stats:--config') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    ' cache-stats:--data-dir') compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
+    ' cache-stats:--url') COMPREPLY=(); return ;;
+    ' cache-stats:--token-file') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    ' cache-stats:--cache') COMPREPLY=(); return ;;
+    ' cache-stats:--watch') COMPREPLY=(); return ;;
+    ' cache-stats:--count') COMPREPLY=(); return ;;
+    ' cache-stats:--output') COMPREPLY=($(compgen -W 'text json csv prometheus' -- "$cur")); return ;;
+    ' cache-stats:--check') COMPREPLY=(); return ;;
     ' config:--config') compopt -o filenames; COMPREPLY=($(compgen -f -- "$cur")); return ;;
     ' config:--data-dir') compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur")); return ;;
     ' config:--listen') COMPREPLY=(); return ;;
@@ -160,14 +169,15 @@ _gathering() {
     ' version:--output') COMPREPLY=($(compgen -W 'text json' -- "$cur")); return ;;
   esac
   case "$path" in
-    '') words='bench-db completion config help migrate replay-events serve version --help --version --quiet --verbose' ;;
+    '') words='bench-db cache-stats completion config help migrate replay-events serve version --help --version --quiet --verbose' ;;
     ' bench-db') words='--help --config --data-dir --database-url --log-level --log-format --scenario --clients --duration --warmup --rate --members --seed --output --compare --fail-if --yes --version --quiet --verbose' ;;
+    ' cache-stats') words='--help --config --data-dir --url --token-file --all-instances --cache --watch --count --output --check --version --quiet --verbose' ;;
     ' completion') words='bash zsh fish --help --version --quiet --verbose' ;;
     ' config') words='print validate try-limits --help --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
     ' config print') words='--help --show-origin --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
     ' config validate') words='--help --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
     ' config try-limits') words='--help --config --data-dir --listen --database-url --log-level --log-format --output --version --quiet --verbose' ;;
-    ' help') words='config environment exit-codes bench-db completion config help migrate replay-events serve version --help --version --quiet --verbose' ;;
+    ' help') words='config environment exit-codes bench-db cache-stats completion config help migrate replay-events serve version --help --version --quiet --verbose' ;;
     ' migrate') words='status up to down redo check verify baseline --help --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;
     ' migrate status') words='--help --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;
     ' migrate up') words='--help --dry-run --config --data-dir --database-url --log-level --log-format --output --wait --lock-wait --lock-timeout --version --quiet --verbose' ;;

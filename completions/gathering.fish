@@ -4,7 +4,7 @@ function __gathering_at
     set -l given (commandline -opc)
     for word in $given[2..-1]
         switch "$at $word"
-            case ' bench-db' ' completion' ' config' ' config print' ' config validate' ' config try-limits' ' help' ' migrate' ' migrate status' ' migrate up' ' migrate to' ' migrate down' ' migrate redo' ' migrate check' ' migrate verify' ' migrate baseline' ' replay-events' ' serve' ' version'
+            case ' bench-db' ' cache-stats' ' completion' ' config' ' config print' ' config validate' ' config try-limits' ' help' ' migrate' ' migrate status' ' migrate up' ' migrate to' ' migrate down' ' migrate redo' ' migrate check' ' migrate verify' ' migrate baseline' ' replay-events' ' serve' ' version'
                 set at "$at $word"
         end
     end
@@ -12,6 +12,7 @@ function __gathering_at
 end
 complete -c gathering -f
 complete -c gathering -n '__gathering_at ""' -a bench-db -d 'Measure the database, and what pool, pipeline and single statements gain'
+complete -c gathering -n '__gathering_at ""' -a cache-stats -d 'Show the caches of the running daemon'
 complete -c gathering -n '__gathering_at ""' -a completion -d 'Print a shell'\''s completion script'
 complete -c gathering -n '__gathering_at ""' -a config -d 'Print or check the configuration'
 complete -c gathering -n '__gathering_at ""' -a help -d 'Explain a command or a topic'
@@ -43,6 +44,20 @@ complete -c gathering -n '__gathering_at " bench-db"' -l yes -s y -d 'Do not ask
 complete -c gathering -n '__gathering_at " bench-db"' -l version -d 'Show the version'
 complete -c gathering -n '__gathering_at " bench-db"' -l quiet -s q -d 'Say nothing but errors'
 complete -c gathering -n '__gathering_at " bench-db"' -l verbose -s v -d 'Say more: log lines of level debug too'
+complete -c gathering -n '__gathering_at " cache-stats"' -l help -s h -d 'Show this help'
+complete -c gathering -n '__gathering_at " cache-stats"' -l config -r -F -d 'Configuration file; default /etc/gathering/gathering.toml if it exists [GATHERING_CONFIG]'
+complete -c gathering -n '__gathering_at " cache-stats"' -l data-dir -x -a '(__fish_complete_directories)' -d 'Where the private database and generated secrets live; empty: $STATE_DIRECTORY, /var/lib/gathering for root, else $XDG_STATE_HOME/gathering or ~/.local/state/gathering [GATHERING_DATA_DIR]'
+complete -c gathering -n '__gathering_at " cache-stats"' -l url -x -d 'Ask the daemon at this address, as http://host:8000; default its control socket'
+complete -c gathering -n '__gathering_at " cache-stats"' -l token-file -r -F -d 'With --url: an administrator'\''s token is in this file; default in GATHERING_TOKEN'
+complete -c gathering -n '__gathering_at " cache-stats"' -l all-instances -d 'Every daemon on the database, taken together'
+complete -c gathering -n '__gathering_at " cache-stats"' -l cache -x -d 'Only this cache, and what other sizes would bring; may be given several times'
+complete -c gathering -n '__gathering_at " cache-stats"' -l watch -x -d 'Look again and again; default every 1s'
+complete -c gathering -n '__gathering_at " cache-stats"' -l count -x -d 'With --watch: end after so many looks'
+complete -c gathering -n '__gathering_at " cache-stats"' -l output -x -a 'text json csv prometheus' -d 'How to print the caches; JSON has "schema": 1'
+complete -c gathering -n '__gathering_at " cache-stats"' -l check -x -d 'As a Nagios plugin: critical while this holds, as '\''hit_ratio<0.6'\'' or '\''warn:tokens:fill>0.9'\''; may be given several times'
+complete -c gathering -n '__gathering_at " cache-stats"' -l version -d 'Show the version'
+complete -c gathering -n '__gathering_at " cache-stats"' -l quiet -s q -d 'Say nothing but errors'
+complete -c gathering -n '__gathering_at " cache-stats"' -l verbose -s v -d 'Say more: log lines of level debug too'
 complete -c gathering -n '__gathering_at " completion"' -a 'bash zsh fish'
 complete -c gathering -n '__gathering_at " completion"' -l help -s h -d 'Show this help'
 complete -c gathering -n '__gathering_at " completion"' -l version -d 'Show the version'
@@ -96,7 +111,7 @@ complete -c gathering -n '__gathering_at " config try-limits"' -l output -x -a '
 complete -c gathering -n '__gathering_at " config try-limits"' -l version -d 'Show the version'
 complete -c gathering -n '__gathering_at " config try-limits"' -l quiet -s q -d 'Say nothing but errors'
 complete -c gathering -n '__gathering_at " config try-limits"' -l verbose -s v -d 'Say more: log lines of level debug too'
-complete -c gathering -n '__gathering_at " help"' -a 'config environment exit-codes bench-db completion config help migrate replay-events serve version'
+complete -c gathering -n '__gathering_at " help"' -a 'config environment exit-codes bench-db cache-stats completion config help migrate replay-events serve version'
 complete -c gathering -n '__gathering_at " help"' -l help -s h -d 'Show this help'
 complete -c gathering -n '__gathering_at " help"' -l version -d 'Show the version'
 complete -c gathering -n '__gathering_at " help"' -l quiet -s q -d 'Say nothing but errors'

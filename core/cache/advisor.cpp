@@ -13,6 +13,10 @@ std::uint64_t Mixed(std::uint64_t hash) {
   return std::rotr(hash, 32);
 }
 
+Shelf::Slot Known(const Shelf& shelf, std::uint64_t key) {
+  return shelf.Find(key, [&](Shelf::Slot slot) { return shelf.HashOf(slot) == key; });
+}
+
 }  // namespace
 
 Advisor::Advisor(Policy policy, const Bounds& bounds)
@@ -34,10 +38,14 @@ Bounds Advisor::Scaled(double factor) const {
 
 void Advisor::Use(std::uint64_t hash, std::uint64_t bytes) {
   const std::uint64_t key = Mixed(hash);
-  std::scoped_lock lock{mutex_};
+  const std::unique_lock lock{mutex_, std::try_to_lock};
+  if (!lock) {
+    skipped_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
   ++lookups_;
   for (auto& [shelf, hits] : rehearsals_) {
-    if (const Shelf::Slot known = shelf.First(key); known != Shelf::kNone) {
+    if (const Shelf::Slot known = Known(shelf, key); known != Shelf::kNone) {
       ++hits;
       shelf.Touch(known);
       shelf.Reweigh(known, bytes);
@@ -53,7 +61,7 @@ void Advisor::Use(std::uint64_t hash, std::uint64_t bytes) {
 void Advisor::Forget(std::uint64_t hash) {
   std::scoped_lock lock{mutex_};
   for (auto& [shelf, hits] : rehearsals_) {
-    if (const Shelf::Slot known = shelf.First(Mixed(hash)); known != Shelf::kNone) shelf.Remove(known);
+    if (const Shelf::Slot known = Known(shelf, Mixed(hash)); known != Shelf::kNone) shelf.Remove(known);
   }
 }
 
@@ -75,7 +83,8 @@ void Advisor::SetBounds(const Bounds& bounds) {
 
 Advisor::Advices Advisor::Look(std::uint64_t asked) const {
   std::scoped_lock lock{mutex_};
-  const double expected = static_cast<double>(asked) / static_cast<double>(rate_);
+  const double expected =
+      static_cast<double>(asked) / static_cast<double>(rate_) - static_cast<double>(skipped_.load());
   const double surplus = static_cast<double>(lookups_) - expected;
   Advices advices;
   for (std::size_t i = 0; i < advices.size(); ++i) {

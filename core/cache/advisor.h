@@ -47,7 +47,7 @@ class Advisor {
 
  private:
   static constexpr std::uint32_t kSampleMax = 512;
-  static constexpr std::uint64_t kRateMin = 8;       // so that small caches do not pay for each lookup
+  static constexpr std::uint64_t kRateMin = 16;      // so that small caches do not pay for each lookup
   static constexpr std::uint64_t kLookupsMin = 100;  // in the sample, before it says anything
 
   struct Rehearsal {
@@ -58,8 +58,9 @@ class Advisor {
   [[nodiscard]] Bounds Scaled(double factor) const;
 
   const Policy policy_;
-  const std::uint64_t rate_;  // a power of two
-  mutable std::mutex mutex_;  // guards what follows
+  const std::uint64_t rate_;               // a power of two
+  std::atomic<std::uint64_t> skipped_{0};  // lookups while somebody else was here: they are not in the sample
+  mutable std::mutex mutex_;               // guards what follows
   Bounds bounds_;
   std::uint64_t lookups_ = 0;
   std::array<Rehearsal, kFactors.size()> rehearsals_;

@@ -17,6 +17,7 @@
 // Values are given out as copies, so that nothing points into the cache; what is large goes into a
 // std::shared_ptr<const T>.  Safe from any thread; no call but Load waits for more than a shard's lock.
 #include <algorithm>
+#include <bit>
 #include <condition_variable>
 #include <exception>
 #include <functional>
@@ -116,7 +117,7 @@ class Cache final : public Observed {
   Cache(Options options, const Clock& clock)
       : options_(std::move(options)), clock_(clock), advisor_(options_.policy, options_.bounds) {
     const std::uint32_t useful = std::max<std::uint32_t>(1, options_.bounds.entries_max / kShardEntriesMin);
-    const std::uint32_t count = std::clamp<std::uint32_t>(options_.shards, 1, useful);
+    const std::uint32_t count = std::bit_floor(std::clamp<std::uint32_t>(options_.shards, 1, useful));
     shards_.reserve(count);
     for (std::uint32_t i = 0; i < count; ++i)
       shards_.push_back(std::make_unique<Shard>(options_.policy, Share(options_.bounds, count)));
@@ -293,7 +294,7 @@ class Cache final : public Observed {
         .entries_max = static_cast<std::uint32_t>(bounds.entries_max / shards),
         .bytes_max = bounds.bytes_max == Bounds{}.bytes_max ? bounds.bytes_max : bounds.bytes_max / shards};
   }
-  Shard& ShardOf(std::uint64_t hash) const { return *shards_[(hash >> 32) % shards_.size()]; }
+  Shard& ShardOf(std::uint64_t hash) const { return *shards_[(hash >> 32) & (shards_.size() - 1)]; }
 
   // A cache without lifetimes need not know the time.
   [[nodiscard]] Clock::Steady Now() const {
@@ -304,9 +305,7 @@ class Cache final : public Observed {
   }
 
   static Slot SlotOf(const Shard& shard, std::uint64_t hash, const Lookup& key) {
-    Slot slot = shard.shelf.First(hash);
-    while (slot != Shelf::kNone && !(shard.items[slot].key == key)) slot = shard.shelf.Next(slot);
-    return slot;
+    return shard.shelf.Find(hash, [&](Slot slot) { return shard.items[slot].key == key; });
   }
   static bool IsOver(const Item& item, Clock::Steady now) {
     return now >= item.over_at || now >= item.idle_at;

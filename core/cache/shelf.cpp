@@ -1,6 +1,7 @@
 #include "core/cache/shelf.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace gathering::cache {
@@ -14,8 +15,7 @@ constexpr std::uint8_t kUsesToStay = 2;
 
 }  // namespace
 
-Shelf::Shelf(Policy policy, const Bounds& bounds)
-    : policy_(policy), bounds_(bounds), buckets_(kBucketsMin, kNone) {
+Shelf::Shelf(Policy policy, const Bounds& bounds) : policy_(policy), bounds_(bounds), buckets_(kBucketsMin) {
   SetBounds(bounds);
 }
 
@@ -31,31 +31,28 @@ void Shelf::SetBounds(const Bounds& bounds) {
                                       Bounds{bounds_.entries_max - bounds_.entries_max / kSmallShare});
 }
 
-Shelf::Slot Shelf::First(std::uint64_t hash) const {
-  Slot slot = buckets_[BucketOf(hash)];
-  while (slot != kNone && nodes_[slot].hash != hash) slot = nodes_[slot].chain;
-  return slot;
-}
-
-Shelf::Slot Shelf::Next(Slot slot) const {
-  const std::uint64_t hash = nodes_[slot].hash;
-  do {
-    slot = nodes_[slot].chain;
-  } while (slot != kNone && nodes_[slot].hash != hash);
-  return slot;
-}
-
-void Shelf::Touch(Slot slot) {
-  Node& node = nodes_[slot];
-  if (policy_ == Policy::kLru) {
-    if (main_.head == slot) return;
-    Unlink(main_, slot);
-    Push(main_, slot);
-  } else if (policy_ == Policy::kSieve) {
+void Shelf::Count(Node& node) const {
+  if (policy_ == Policy::kSieve) {
     node.uses = 1;
   } else if (node.uses < kUsesMax) {
     ++node.uses;
   }
+}
+
+// In three passes, so that the memory of all is on its way before the first is needed.
+void Shelf::MakeUpOrder() {
+  const std::span<const Slot> used{used_.data(), used_count_};
+  for (const Slot slot : used) __builtin_prefetch(&nodes_[slot]);
+  for (const Slot slot : used) {
+    if (nodes_[slot].newer != kNone) __builtin_prefetch(&nodes_[nodes_[slot].newer]);
+    if (nodes_[slot].older != kNone) __builtin_prefetch(&nodes_[nodes_[slot].older]);
+  }
+  for (const Slot slot : used) {
+    if (main_.head == slot) continue;
+    Unlink(main_, slot);
+    Push(main_, slot);
+  }
+  used_count_ = 0;
 }
 
 bool Shelf::Full(std::uint64_t bytes) const {
@@ -64,6 +61,7 @@ bool Shelf::Full(std::uint64_t bytes) const {
 }
 
 Shelf::Slot Shelf::Evict() {
+  MakeUpOrder();
   Slot slot = main_.tail;
   if (policy_ == Policy::kSieve) slot = SieveVictim();
   if (policy_ == Policy::kS3Fifo) slot = S3FifoVictim();
@@ -114,19 +112,20 @@ Shelf::Slot Shelf::S3FifoVictim() {
 }
 
 Shelf::Slot Shelf::Add(std::uint64_t hash, std::uint64_t bytes) {
-  if (entries_ >= buckets_.size()) GrowIndex();
+  MakeUpOrder();
+  if (4 * (entries_ + std::size_t{1}) > 3 * buckets_.size()) GrowIndex();
   Slot slot = free_;
   if (slot == kNone) {
     slot = static_cast<Slot>(nodes_.size());
     nodes_.emplace_back();
   } else {
-    free_ = nodes_[slot].chain;
+    free_ = nodes_[slot].newer;
   }
   Node& node = nodes_[slot];
-  Slot& bucket = buckets_[BucketOf(hash)];
-  node = {.hash = hash, .bytes = static_cast<std::uint32_t>(bytes), .chain = std::exchange(bucket, slot)};
+  node = {.hash = hash, .bytes = static_cast<std::uint32_t>(bytes)};
+  Enter(hash, slot);
   if (policy_ == Policy::kS3Fifo) {
-    const Slot ghost = ghosts_->First(hash);
+    const Slot ghost = ghosts_->Find(hash, [&](Slot other) { return ghosts_->HashOf(other) == hash; });
     node.probation = ghost == kNone;
     if (ghost != kNone) ghosts_->Remove(ghost);
   }
@@ -137,6 +136,7 @@ Shelf::Slot Shelf::Add(std::uint64_t hash, std::uint64_t bytes) {
 }
 
 void Shelf::Remove(Slot slot) {
+  MakeUpOrder();
   Node& node = nodes_[slot];
   if (hand_ == slot) hand_ = node.newer;
   Unlink(QueueOf(node), slot);
@@ -172,22 +172,32 @@ void Shelf::Unlink(Queue& queue, Slot slot) {
   queue.bytes -= node.bytes;
 }
 
+void Shelf::Enter(std::uint64_t hash, Slot slot) {
+  std::size_t at = hash & mask();
+  while (buckets_[at].slot != kNone) at = (at + 1) & mask();
+  buckets_[at] = {.tag = TagOf(hash), .slot = slot};
+}
+
+// Who stands behind it moves up, as far as that brings nobody before the place of their hash (Knuth, TAOCP 3,
+// 6.4, algorithm R).
 void Shelf::Forget(Slot slot) {
-  Slot* link = &buckets_[BucketOf(nodes_[slot].hash)];
-  while (*link != slot) link = &nodes_[*link].chain;
-  *link = nodes_[slot].chain;
-  nodes_[slot].chain = std::exchange(free_, slot);
+  std::size_t gap = nodes_[slot].hash & mask();
+  while (buckets_[gap].slot != slot) gap = (gap + 1) & mask();
+  for (std::size_t at = (gap + 1) & mask(); buckets_[at].slot != kNone; at = (at + 1) & mask()) {
+    const std::size_t home = nodes_[buckets_[at].slot].hash & mask();
+    if (((at - home) & mask()) < ((at - gap) & mask())) continue;
+    buckets_[gap] = buckets_[at];
+    gap = at;
+  }
+  buckets_[gap] = {};
+  nodes_[slot].newer = std::exchange(free_, slot);
 }
 
 void Shelf::GrowIndex() {
-  std::vector<Slot> grown(buckets_.size() * 2, kNone);
+  std::vector<Bucket> grown(buckets_.size() * 2);
   std::swap(buckets_, grown);
-  for (const Slot first : grown) {
-    for (Slot slot = first; slot != kNone;) {
-      Slot& bucket = buckets_[BucketOf(nodes_[slot].hash)];
-      const Slot next = std::exchange(nodes_[slot].chain, bucket);
-      bucket = std::exchange(slot, next);
-    }
+  for (const Bucket& bucket : grown) {
+    if (bucket.slot != kNone) Enter(nodes_[bucket.slot].hash, bucket.slot);
   }
 }
 

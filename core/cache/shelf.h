@@ -9,7 +9,12 @@
 // - S3-FIFO (Yang et al., SOSP 2023): newcomers pass a queue of a tenth of the room and stay only if they are
 //   used there, or come back soon after they left.  Survives scans.
 //
+// Finding an entry reads the index and, but for its use, nothing else here: a bucket holds half of the hash,
+// so that hardly anybody else's entry is looked at.  Under LRU uses are noted and the order is made up before
+// anybody asks for it, many at a time, so that a use does not wait for the memory of its neighbours.
+//
 // An entry costs kOverheadBytes here beyond what the owner keeps.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -38,12 +43,24 @@ class Shelf {
   Shelf(Shelf&&) noexcept;
   Shelf& operator=(Shelf&&) noexcept;
 
-  // Entries with this hash: the first, and the one after another.  kNone: no more.
-  [[nodiscard]] Slot First(std::uint64_t hash) const;
-  [[nodiscard]] Slot Next(Slot slot) const;
+  // The entry of this hash that `is` the one (bool(Slot)); kNone: there is none.  `is` may be asked about
+  // others.
+  template <class F>
+  [[nodiscard]] Slot Find(std::uint64_t hash, F&& is) const {
+    for (std::size_t at = hash & mask();; at = (at + 1) & mask()) {
+      const Bucket& bucket = buckets_[at];
+      if (bucket.slot == kNone || (bucket.tag == TagOf(hash) && is(bucket.slot))) return bucket.slot;
+    }
+  }
+  [[nodiscard]] std::uint64_t HashOf(Slot slot) const { return nodes_[slot].hash; }
 
   // It was used.
-  void Touch(Slot slot);
+  void Touch(Slot slot) {
+    if (policy_ != Policy::kLru) return Count(nodes_[slot]);
+    if (used_count_ > 0 && used_[used_count_ - 1] == slot) return;
+    used_[used_count_++] = slot;
+    if (used_count_ == used_.size()) MakeUpOrder();
+  }
 
   // Whether an entry of `bytes` more would be too much.  True even when nothing is left to evict, if it alone
   // is larger than all.
@@ -71,11 +88,15 @@ class Shelf {
   struct Node {
     std::uint64_t hash = 0;
     std::uint32_t bytes = 0;
-    Slot chain = kNone;  // the next of the same bucket, or the next free one
-    Slot newer = kNone;  // towards the head of its queue
+    Slot newer = kNone;  // towards the head of its queue; of a free one: the next free one
     Slot older = kNone;
     std::uint8_t uses = 0;   // since it was looked at; SIEVE counts to 1, S3-FIFO to 3
     bool probation = false;  // in S3-FIFO's small queue
+  };
+
+  struct Bucket {
+    std::uint32_t tag = 0;
+    Slot slot = kNone;
   };
 
   struct Queue {
@@ -88,17 +109,23 @@ class Shelf {
   Queue& QueueOf(const Node& node) { return node.probation ? small_ : main_; }
   void Push(Queue& queue, Slot slot);
   void Unlink(Queue& queue, Slot slot);
-  void Forget(Slot slot);  // takes it out of its bucket and frees the slot
+  void Forget(Slot slot);  // takes it out of the index and frees the slot
+  void Count(Node& node) const;
+  void MakeUpOrder();
   Slot SieveVictim();
   Slot S3FifoVictim();
   [[nodiscard]] bool SmallIsOver() const;
-  [[nodiscard]] std::size_t BucketOf(std::uint64_t hash) const { return hash & (buckets_.size() - 1); }
+  [[nodiscard]] std::size_t mask() const { return buckets_.size() - 1; }
+  [[nodiscard]] static std::uint32_t TagOf(std::uint64_t hash) {
+    return static_cast<std::uint32_t>(hash >> 32);
+  }
+  void Enter(std::uint64_t hash, Slot slot);
   void GrowIndex();
 
   Policy policy_;
   Bounds bounds_;
   std::vector<Node> nodes_;
-  std::vector<Slot> buckets_;  // a power of two
+  std::vector<Bucket> buckets_;  // a power of two, at most three quarters of them taken; linear probing
   Slot free_ = kNone;
   Queue main_;
   Queue small_;                    // S3-FIFO's
@@ -106,10 +133,12 @@ class Shelf {
   std::unique_ptr<Shelf> ghosts_;  // S3-FIFO's: hashes of those who left the small queue
   std::uint32_t entries_ = 0;
   std::uint64_t bytes_ = 0;
+  std::array<Slot, 32> used_{};  // since the order was made up, the last one last
+  std::uint32_t used_count_ = 0;
 
  public:
-  static constexpr std::size_t kOverheadBytes =
-      sizeof(Node) + 2 * sizeof(Slot);  // at most two buckets for each
+  // There are at most 8/3 buckets for each.
+  static constexpr std::size_t kOverheadBytes = sizeof(Node) + 8 * sizeof(Bucket) / 3;
 };
 
 }  // namespace gathering::cache

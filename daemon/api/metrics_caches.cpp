@@ -1,7 +1,9 @@
 #include <chrono>
 #include <limits>
 
+#include "core/cache/budget.h"
 #include "core/cache/registry.h"
+#include "daemon/answers/answers.h"
 #include "daemon/api/metrics_families.h"
 
 namespace gathering::http {
@@ -69,6 +71,22 @@ void WriteCounters(const std::vector<Snapshot>& caches, Exposition& out) {
   }
 }
 
+// Of all caches together.
+void WriteAll(const Services& services, Exposition& out) {
+  const cache::BudgetStats budget = services.budget.Stats();
+  out.Begin({Kind::kGauge, "gathering_caches_part_ratio",
+             "Of their bounds that caches have now: less with a budget, or while memory is short"});
+  out.Sample({}, budget.part);
+  out.Begin({Kind::kCounter, "gathering_caches_shrinks_total", "How often memory was short"});
+  out.Sample({}, budget.shrinks);
+  out.Begin({Kind::kGauge, "gathering_answers_current",
+             "1: changes are being heard of, so that answers may come from memory"});
+  out.Sample({}, services.answers.current() ? 1 : 0);
+  out.Begin({Kind::kCounter, "gathering_answers_bypassed_total",
+             "Answers that did not come from memory because changes were not being heard of"});
+  out.Sample({}, services.answers.bypassed());
+}
+
 }  // namespace
 
 void WriteCacheMetrics(const Services& services, Exposition& out) {
@@ -80,6 +98,7 @@ void WriteCacheMetrics(const Services& services, Exposition& out) {
   for (const Snapshot& one : caches) {
     if (one.entries > 0) out.Sample({{"cache", one.name}}, std::chrono::duration<double>(one.oldest).count());
   }
+  WriteAll(services, out);
 }
 
 }  // namespace gathering::http

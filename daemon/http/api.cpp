@@ -125,9 +125,9 @@ Api::Progress Api::Begin(const Request& request) {
 
 void Api::Finish(const Request& request, const Call& call, const Progress& progress, Response& response) {
   Dress(request, call, progress, response);
-  route_statistics_.NoteAnswer(call.has_route() ? &call.route() : nullptr, response.status,
-                               services_.clock.Now() - progress.started);
-  Log(request, call, progress, response);
+  const auto duration = services_.clock.Now() - progress.started;
+  route_statistics_.NoteAnswer(call.has_route() ? &call.route() : nullptr, response.status, duration);
+  Log(request, call, progress, duration, response);
 }
 
 bool Api::Admit(const Request& request, const Context& context, Response& response) {
@@ -263,11 +263,10 @@ void Api::Dress(const Request& request, const Call& call, const Progress& progre
 }
 
 void Api::Log(const Request& request, const Call& call, const Progress& progress,
-              const Response& response) const {
+              std::chrono::duration<double, std::milli> duration, const Response& response) const {
   // Probes come every second and say nothing while they succeed.
   const bool is_probe = progress.tier == Tier::kHealth && response.status < 400;
   if (is_probe ? !log::DebugEnabled() : !log::InfoEnabled()) return;
-  const std::chrono::duration<double, std::milli> duration = services_.clock.Now() - progress.started;
   const auto write = is_probe ? &log::Debug : &log::Info;
   write("request", {{"method", Name(request.method)},
                     {"route", progress.route_id},

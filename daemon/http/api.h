@@ -17,6 +17,7 @@
 //
 // A path that no route has is only called unknown to those who are known themselves;
 // everybody else is told to say who they are.
+#include <chrono>
 #include <span>
 #include <string>
 #include <string_view>
@@ -72,7 +73,7 @@ class Api {
   void Authorise(const Request& request, Authority needed, Call& call) const;
   void Dress(const Request& request, const Call& call, const Progress& progress, Response& response) const;
   void Log(const Request& request, const Call& call, const Progress& progress,
-           const Response& response) const;
+           std::chrono::duration<double, std::milli> duration, const Response& response) const;
 
   const std::span<const std::span<const Route>> tables_;
   Services& services_;

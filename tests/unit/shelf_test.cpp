@@ -26,7 +26,8 @@ class Asked {
   Asked(Policy policy, std::uint32_t entries_max) : shelf_(policy, {.entries_max = entries_max}) {}
 
   bool operator()(std::uint64_t key) {
-    if (const Shelf::Slot slot = shelf_.First(key); slot != Shelf::kNone) {
+    const Shelf::Slot slot = shelf_.Find(key, [&](Shelf::Slot one) { return shelf_.HashOf(one) == key; });
+    if (slot != Shelf::kNone) {
       shelf_.Touch(slot);
       return true;
     }
