@@ -8,6 +8,9 @@ namespace {
 
 constexpr std::uint64_t kUnbounded = Bounds{}.bytes_max;
 
+constexpr std::size_t kOwnSize = 1;
+static_assert(Advisor::kFactors[kOwnSize] == 1);
+
 // Of all sampled hashes the lowest bits are the same.
 std::uint64_t Mixed(std::uint64_t hash) {
   return std::rotr(hash, 32);
@@ -81,18 +84,22 @@ void Advisor::SetBounds(const Bounds& bounds) {
   }
 }
 
-Advisor::Advices Advisor::Look(std::uint64_t asked) const {
+Advisor::Advices Advisor::Look(std::uint64_t asked, std::uint64_t hits) const {
   std::scoped_lock lock{mutex_};
   const double expected =
       static_cast<double>(asked) / static_cast<double>(rate_) - static_cast<double>(skipped_.load());
   const double surplus = static_cast<double>(lookups_) - expected;
+  const double real = asked == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(asked);
+  const auto rehearsed = [&](const Rehearsal& one) {
+    return std::clamp((static_cast<double>(one.hits) - surplus) / expected, 0.0, 1.0);
+  };
   Advices advices;
   for (std::size_t i = 0; i < advices.size(); ++i) {
     advices[i] = {.factor = kFactors[i],
                   .entries_max = static_cast<std::uint64_t>(bounds_.entries_max * kFactors[i])};
     if (lookups_ < kLookupsMin || expected < 1) continue;
-    const double hits = static_cast<double>(rehearsals_[i].hits) - surplus;
-    advices[i].hit_ratio = std::clamp(hits / expected, 0.0, 1.0);
+    const double gained = rehearsed(rehearsals_[i]) - rehearsed(rehearsals_[kOwnSize]);
+    advices[i].hit_ratio = std::clamp(real + gained, 0.0, 1.0);
   }
   return advices;
 }

@@ -42,8 +42,9 @@ class Advisor {
   void Clear();
   void SetBounds(const Bounds& bounds);
 
-  // `asked`: lookups of all keys so far, sampled or not.
-  [[nodiscard]] Advices Look(std::uint64_t asked) const;
+  // `asked`: lookups of all keys so far, sampled or not; `hits` of them found something.  What other sizes
+  // gain or lose is rehearsed, the ratio it is added to is the real one.
+  [[nodiscard]] Advices Look(std::uint64_t asked, std::uint64_t hits) const;
 
  private:
   static constexpr std::uint32_t kSampleMax = 512;

@@ -255,7 +255,8 @@ class Cache final : public Observed {
       }
     }
     sum.oldest = std::chrono::duration_cast<std::chrono::milliseconds>(now - oldest);
-    const Advisor::Advices advice = advisor_.Look(sum.statistics.hits + sum.statistics.misses);
+    const Advisor::Advices advice =
+        advisor_.Look(sum.statistics.hits + sum.statistics.misses, sum.statistics.hits);
     sum.advice.assign(advice.begin(), advice.end());
     return sum;
   }
