@@ -12,6 +12,7 @@ set(GATHERING_CORE_SOURCES
   core/base/fd.cpp
   core/base/log.cpp
   core/base/network.cpp
+  core/base/service_manager.cpp
   core/base/text.cpp
   core/base/timestamp.cpp
   core/base/uuid.cpp
@@ -29,6 +30,7 @@ set(GATHERING_CORE_SOURCES
   core/config/check.cpp
   core/config/keys.cpp
   core/config/load.cpp
+  core/config/passed_sockets.cpp
   core/config/value.cpp
   core/dashboard/dashboard.cpp
   core/db/catalog.cpp

@@ -22,6 +22,7 @@ class Fd {
 
   [[nodiscard]] int get() const { return fd_; }
   [[nodiscard]] bool valid() const { return fd_ >= 0; }
+  [[nodiscard]] int Release() { return std::exchange(fd_, -1); }  // the caller closes it
   void Reset() {
     if (fd_ >= 0) close(fd_);
     fd_ = -1;
