@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "core/auth/authority.h"
 #include "core/auth/users.h"
@@ -101,7 +102,7 @@ Daemon::Daemon(const Config& config, const Clock& clock) : parts_(std::make_uniq
 
 Daemon::~Daemon() = default;
 
-void Daemon::Start() {
+void Daemon::Start(std::vector<PassedSocket> passed) {
   parts_->database_.pool().Write([&](db::Tx& tx) { auth::EnsureAdmin(tx, parts_->config_.auth); });
   parts_->feed_.Start();
   parts_->consumers_.Start();
@@ -110,7 +111,11 @@ void Daemon::Start() {
     return use ? std::optional{use->part()} : std::nullopt;
   });
   parts_->presence_.Start();
-  parts_->server_.Start();
+  parts_->server_.Start(std::move(passed));
+}
+
+void Daemon::Heartbeat(std::chrono::microseconds every, std::function<void()> beat) {
+  parts_->server_.Heartbeat(every, std::move(beat));
 }
 
 void Daemon::Reload(const Config& config) {

@@ -7,11 +7,14 @@
 //   … wait for a signal …
 //   daemon.StopBeingReady();                        // readiness off, so that balancers look elsewhere
 //   daemon.Drain();                                 // requests in progress finish
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/base/clock.h"
+#include "core/base/service_manager.h"
 #include "core/config/config.h"
 
 namespace gathering {
@@ -24,8 +27,13 @@ class Daemon {
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
-  // Throws Error kUnavailable when an address cannot be bound.
-  void Start();
+  // Throws Error kUnavailable when an address cannot be bound.  Sockets that were passed are listened on
+  // instead of `config.http.listen`, those named "control" instead of the control socket.
+  void Start(std::vector<PassedSocket> passed = {});
+
+  // Once it was started, until it is destroyed: calls `beat` about every `every` as long as all event loops
+  // turn.  It is safe from any thread and does not block or throw.
+  void Heartbeat(std::chrono::microseconds every, std::function<void()> beat);
 
   // Applies what of a new configuration can change while serving: the rate limits, whose counters stay.
   // Throws Error kInvalid and changes nothing.

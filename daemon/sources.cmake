@@ -54,6 +54,7 @@ set(GATHERING_DAEMON_SOURCES
   daemon/limits/redis_lane.cpp
   daemon/loop/fiber.cpp
   daemon/loop/fibers.cpp
+  daemon/loop/heartbeat.cpp
   daemon/loop/inbox.cpp
   daemon/loop/loop.cpp
   daemon/loop/timers.cpp

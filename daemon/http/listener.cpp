@@ -10,7 +10,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -58,6 +60,28 @@ std::string AddressText(const sockaddr_storage& address) {
   return text;
 }
 
+// As http.listen would name it.
+std::string BoundAddress(int descriptor) {
+  sockaddr_storage bound{};
+  socklen_t size = sizeof bound;
+  if (::getsockname(descriptor, reinterpret_cast<sockaddr*>(&bound), &size) != 0) return "unknown";
+  if (bound.ss_family == AF_INET6) {
+    char text[INET6_ADDRSTRLEN] = "";
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(bound);
+    ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+    return fmt::format("[{}]:{}", text, ntohs(v6.sin6_port));
+  }
+  if (bound.ss_family == AF_INET) {
+    return fmt::format("{}:{}", AddressText(bound), ntohs(reinterpret_cast<sockaddr_in&>(bound).sin_port));
+  }
+  const auto& local = reinterpret_cast<const sockaddr_un&>(bound);
+  const std::size_t bytes = size - std::min<std::size_t>(size, offsetof(sockaddr_un, sun_path));
+  std::string path(local.sun_path, std::min(bytes, sizeof local.sun_path));
+  const bool abstract = path.starts_with('\0');
+  if (abstract) path.front() = '@';
+  return fmt::format("{}{}", kUnixPrefix, abstract ? path : path.substr(0, path.find('\0')));
+}
+
 // Whether somebody accepts connections at this socket file.
 bool IsServed(const sockaddr_un& address) {
   const int probe = MakeSocket(AF_UNIX);
@@ -88,11 +112,21 @@ Listener::Listener(loop::Loop& loop, const std::string& address, Audience audien
   }
 }
 
+Listener::Listener(loop::Loop& loop, Fd listening, Audience audience, OnAccept on_accept)
+    : Timer(loop.timers()),
+      loop_(loop),
+      audience_(audience),
+      on_accept_(std::move(on_accept)),
+      descriptor_(listening.Release()),
+      address_(BoundAddress(descriptor_)),
+      internet_(!address_.starts_with(kUnixPrefix)) {}
+
 Listener::~Listener() {
   Close();
 }
 
 void Listener::BindUnix(const std::string& path) {
+  internet_ = false;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
@@ -160,21 +194,12 @@ void Listener::BindInternet(const std::string& address) {
   }
   if (descriptor_ < 0) throw CannotListen(address, std::strerror(error));
 
-  sockaddr_storage bound{};
-  socklen_t size = sizeof bound;
-  ::getsockname(descriptor_, reinterpret_cast<sockaddr*>(&bound), &size);
-  if (bound.ss_family == AF_INET6) {
-    address_ =
-        fmt::format("[{}]:{}", AddressText(bound), ntohs(reinterpret_cast<sockaddr_in6&>(bound).sin6_port));
-  } else {
-    address_ =
-        fmt::format("{}:{}", AddressText(bound), ntohs(reinterpret_cast<sockaddr_in&>(bound).sin_port));
-  }
+  address_ = BoundAddress(descriptor_);
 }
 
 // Told by the socket alone.
 std::string Listener::PeerOf(const sockaddr_storage& from) const {
-  if (path_.empty()) return AddressText(from);
+  if (internet_) return AddressText(from);
   return std::string{audience_ == Audience::kAdministrators ? kControlPeer : kUnixPeer};
 }
 

@@ -10,6 +10,7 @@
 #include <functional>
 #include <string>
 
+#include "core/base/fd.h"
 #include "daemon/loop/loop.h"
 
 namespace gathering::http {
@@ -29,10 +30,15 @@ class Listener final : public loop::Watcher, private loop::Timer {
   // nobody listens on any more is replaced.  A new one can be opened by its owner and group (mode 0660), or
   // for kAdministrators, who need a path, by its owner alone (0600).
   Listener(loop::Loop& loop, const std::string& address, Audience audience, OnAccept on_accept);
+
+  // On a socket that listens already and is somebody else's: its file stays when this one closes, and who
+  // connects then waits for the next to accept.  For kAdministrators it is a Unix-domain socket.
+  Listener(loop::Loop& loop, Fd listening, Audience audience, OnAccept on_accept);
   ~Listener() override;
 
-  // What was really bound: "127.0.0.1:43123", "[::1]:8000" or "unix:/path".
+  // What was really bound: "127.0.0.1:43123", "[::1]:8000", "unix:/path" or, given as a socket, "unix:@name".
   [[nodiscard]] const std::string& address() const { return address_; }
+  [[nodiscard]] Audience audience() const { return audience_; }
 
   // On the loop's thread.
   void Begin();
@@ -55,7 +61,8 @@ class Listener final : public loop::Watcher, private loop::Timer {
   const OnAccept on_accept_;
   int descriptor_ = -1;
   std::string address_;
-  std::string path_;  // of a Unix-domain socket
+  bool internet_ = true;
+  std::string path_;  // of a socket file we made
   dev_t device_ = 0;
   ino_t inode_ = 0;
 };

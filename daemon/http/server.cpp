@@ -14,8 +14,10 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/config/passed_sockets.h"
 #include "daemon/http/connection.h"
 #include "daemon/http/listener.h"
+#include "daemon/loop/heartbeat.h"
 
 namespace gathering::http {
 namespace {
@@ -58,17 +60,20 @@ class Server::Impl {
   }
   ~Impl();
 
-  void Start();
-  std::vector<std::string> Addresses() const;
-  const std::string& ControlAddress() const { return control_address_; }
+  void Start(std::vector<PassedSocket> passed);
+  void Heartbeat(std::chrono::microseconds every, std::function<void()> beat);
+  std::vector<std::string> Addresses() const { return Addresses(Audience::kClients); }
+  std::vector<std::string> Addresses(Audience audience) const;
   bool Drain(std::chrono::milliseconds timeout);
   ServerStats Stats() const;
 
  private:
   void BoundConnections();
   void MakeLanes();
-  void Listen(const std::string& address, Audience audience);
+  void ListenOnAll(std::vector<PassedSocket> passed);
   void ListenForControl();
+  template <class Where>
+  void Listen(Where&& where, Audience audience);
   void Accept(int descriptor, std::string peer);
   Admission Admit(const std::string& peer);
   void CloseListeners();
@@ -80,7 +85,6 @@ class Server::Impl {
   Front front_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // on lane 0
-  std::string control_address_;                       // of one of them
   Count accepted_;
   Count refused_;
 
@@ -98,12 +102,11 @@ Server::Impl::~Impl() {
   for (const auto& lane : lanes_) lane->loop().Stop();
 }
 
-void Server::Impl::Start() {
+void Server::Impl::Start(std::vector<PassedSocket> passed) {
   BoundConnections();
   MakeLanes();
   try {
-    for (const std::string& address : front_.config.listen) Listen(address, Audience::kClients);
-    ListenForControl();
+    ListenOnAll(std::move(passed));
   } catch (...) {
     listeners_.clear();
     lanes_.clear();
@@ -119,17 +122,40 @@ void Server::Impl::Start() {
   });
 }
 
-void Server::Impl::Listen(const std::string& address, Audience audience) {
+void Server::Impl::ListenOnAll(std::vector<PassedSocket> passed) {
+  for (PassedSocket& socket : passed) {
+    Listen(std::move(socket.descriptor),
+           socket.name == kPassedControlName ? Audience::kAdministrators : Audience::kClients);
+  }
+  if (Addresses(Audience::kClients).empty()) {
+    for (const std::string& address : front_.config.listen) Listen(address, Audience::kClients);
+  } else {
+    log::Info("sockets were passed; http.listen is not used");
+  }
+  if (Addresses(Audience::kAdministrators).empty()) ListenForControl();
+}
+
+template <class Where>
+void Server::Impl::Listen(Where&& where, Audience audience) {
   listeners_.push_back(std::make_unique<Listener>(
-      lanes_.front()->loop(), address, audience,
+      lanes_.front()->loop(), std::forward<Where>(where), audience,
       [this](int descriptor, std::string peer) { Accept(descriptor, std::move(peer)); }));
+}
+
+// Its timer is the first loop's and goes with it; what it posted to others runs before they end.
+void Server::Impl::Heartbeat(std::chrono::microseconds every, std::function<void()> beat) {
+  std::vector<loop::Loop*> loops;
+  for (const auto& lane : lanes_) loops.push_back(&lane->loop());
+  loops.front()->Post([loops, every, beat = std::move(beat)] {
+    const auto heartbeat = std::make_shared<loop::Heartbeat>(loops, every, beat);
+    loops.front()->AtExit([heartbeat] { static_cast<void>(heartbeat); });
+  });
 }
 
 void Server::Impl::ListenForControl() {
   if (control_.path.empty()) return;
   try {
     Listen("unix:" + control_.path, Audience::kAdministrators);
-    control_address_ = listeners_.back()->address();
   } catch (const Error& error) {
     if (control_.required) throw;
     log::Warn("there is no control socket; http.control_socket names another path, or none",
@@ -163,10 +189,10 @@ void Server::Impl::MakeLanes() {
   }
 }
 
-std::vector<std::string> Server::Impl::Addresses() const {
+std::vector<std::string> Server::Impl::Addresses(Audience audience) const {
   std::vector<std::string> addresses;
   for (const auto& listener : listeners_) {
-    if (listener->address() != control_address_) addresses.push_back(listener->address());
+    if (listener->audience() == audience) addresses.push_back(listener->address());
   }
   return addresses;
 }
@@ -272,8 +298,12 @@ Server::Server(HttpConfig config, const Clock& clock, Callbacks callbacks, Contr
 
 Server::~Server() = default;
 
-void Server::Start() {
-  impl_->Start();
+void Server::Start(std::vector<PassedSocket> passed) {
+  impl_->Start(std::move(passed));
+}
+
+void Server::Heartbeat(std::chrono::microseconds every, std::function<void()> beat) {
+  impl_->Heartbeat(every, std::move(beat));
 }
 
 std::vector<std::string> Server::Addresses() const {
@@ -281,7 +311,8 @@ std::vector<std::string> Server::Addresses() const {
 }
 
 std::string Server::ControlAddress() const {
-  return impl_->ControlAddress();
+  const std::vector<std::string> addresses = impl_->Addresses(Audience::kAdministrators);
+  return addresses.empty() ? std::string{} : addresses.front();
 }
 
 bool Server::Drain(std::chrono::milliseconds timeout) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/base/clock.h"
+#include "core/base/service_manager.h"
 #include "core/config/config.h"
 #include "core/config/control_socket.h"
 #include "daemon/http/message.h"
@@ -65,10 +66,15 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   // Binds every address (throws Error kUnavailable naming the one that fails) and starts the loops.  A
-  // control socket that is not required and cannot be bound is warned about.
-  void Start();
+  // control socket that is not required and cannot be bound is warned about.  Sockets of `passed` are taken
+  // instead: those named "control" instead of the control socket, all others instead of `listen`.
+  void Start(std::vector<PassedSocket> passed = {});
 
-  // The addresses really bound, "127.0.0.1:43123" or "unix:/path", in the order of `listen`.
+  // Once it was started: calls `beat` about every `every`, on one loop or another, as long as all of them
+  // turn.  It is safe from any thread and does not block or throw; it may be called until this is destroyed.
+  void Heartbeat(std::chrono::microseconds every, std::function<void()> beat);
+
+  // The addresses really bound, "127.0.0.1:43123" or "unix:/path", in the order of `listen` or of `passed`.
   [[nodiscard]] std::vector<std::string> Addresses() const;
 
   // Of the control socket, "unix:/path"; empty: there is none.
