@@ -9,6 +9,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -20,6 +22,8 @@
 #include "core/auth/secret_file.h"
 #include "core/auth/users.h"
 #include "core/base/log.h"
+#include "core/base/service_manager.h"
+#include "core/config/passed_sockets.h"
 #include "core/db/embedded.h"
 #include "core/db/migrate.h"
 #include "daemon/api/table.h"
@@ -27,6 +31,13 @@
 
 namespace gathering::cmd {
 namespace {
+
+using std::chrono::microseconds;
+
+// How long the service manager is asked to wait, whatever its unit says.
+constexpr std::chrono::minutes kDatabaseStart{8};  // a new cluster and a recovery, with bounds of their own
+constexpr std::chrono::minutes kMigration{60};     // of large tables
+constexpr std::chrono::seconds kStopRest{30};      // after the last request: the pool, the private PostgreSQL
 
 // Takes SIGHUP, SIGINT and SIGTERM, which no other thread sees.  Until the daemon serves, the latter two end
 // the process at once; then the first one asks for an orderly stop, and a SIGINT after that ends it at once.
@@ -100,6 +111,43 @@ class Signals {
   std::jthread watcher_;
 };
 
+// What the service manager hears of this daemon's life.
+class Reports {
+ public:
+  Reports(const ServiceManager& manager, const Clock& clock) : manager_(manager), clock_(clock) {}
+
+  // Without `at_most` the unit's own patience is enough.
+  void Starting(std::string_view phase, microseconds at_most = {}) const {
+    const std::string extension =
+        at_most.count() > 0 ? fmt::format("\nEXTEND_TIMEOUT_USEC={}", at_most.count()) : "";
+    manager_.Notify(StatusLine(phase) + extension);
+  }
+  void Serving(const Daemon& daemon, std::string_view remark = {}) const {
+    const std::string addresses = fmt::format("{}", fmt::join(daemon.Addresses(), ", "));
+    manager_.Notify("READY=1\n" + StatusLine(fmt::format("serving on {}{}", addresses, remark)));
+  }
+  void Reloading() const {
+    const auto now = std::chrono::duration_cast<microseconds>(clock_.Now().time_since_epoch());
+    manager_.Notify(fmt::format("RELOADING=1\nMONOTONIC_USEC={}\n{}", now.count(),
+                                StatusLine("reading the configuration again")));
+  }
+  void Stopping(std::string_view signal, microseconds at_most) const {
+    manager_.Notify(fmt::format("STOPPING=1\n{}\nEXTEND_TIMEOUT_USEC={}",
+                                StatusLine(fmt::format("stopping at {}; requests are finished", signal)),
+                                at_most.count()));
+  }
+  // Twice in the time after which the daemon would be taken for dead, and only while its loops turn.
+  void ProveLife(Daemon& daemon) const {
+    const auto interval = manager_.WatchdogInterval();
+    if (!interval) return;
+    daemon.Heartbeat(*interval / 2, [&manager = manager_] { manager.Notify("WATCHDOG=1"); });
+  }
+
+ private:
+  const ServiceManager& manager_;
+  const Clock& clock_;
+};
+
 // Every connection is a descriptor; the usual soft limit of 1,024 is for programs that use select().
 void RaiseFileLimit() {
   rlimit limit{};
@@ -120,13 +168,15 @@ std::unique_ptr<db::EmbeddedPostgres> StartEmbedded(Config& config, const Clock&
 }
 
 // The embedded database is ours to migrate; another one only when told to.
-void BringSchemaUpToDate(const Config& config, const Clock& clock, bool may_migrate) {
+void BringSchemaUpToDate(const Config& config, const Clock& clock, bool may_migrate, const Reports& reports) {
   db::Migrator migrator{{.url = config.database.pool.url}, clock};
   if (may_migrate) {
+    reports.Starting("bringing the schema up to date", kMigration);
     const auto applied = migrator.Up();
     if (!applied.empty()) log::Info("schema migrated", {{"migrations", applied.size()}});
     return;
   }
+  reports.Starting("checking the schema");
   migrator.RequireCurrent();
 }
 
@@ -141,55 +191,81 @@ void CreateFirstAdministrator(const Config& config, const Clock& clock) {
              auth::kFirstAdminEmail, *password);
 }
 
-// What is wrong with the new configuration leaves the old one in place.
-void Reload(const Context& context, Daemon& daemon) {
+// What is wrong with the new configuration leaves the old one in place; then this is false.
+bool ReadConfigAgain(const Context& context, Daemon& daemon) {
   try {
     const LoadedConfig loaded = context.Load();
     RequireServable(loaded, &http::IsRoute);
     daemon.Reload(loaded.config);
     log::SetLevel(loaded.config.log.level);
     log::Info("configuration read again", {{"applied", "rate_limits, log.level"}});
+    return true;
   } catch (const ConfigError& error) {
     for (const std::string& problem : error.problems)
       log::Error("the configuration was not read again", {{"problem", problem}});
   } catch (const Error& error) {
     log::Error("the configuration was not read again", {{"problem", error.message}});
   }
+  return false;
 }
 
-int ServeUntilStopped(const Context& context, Signals& signals, Daemon& daemon) {
+void Reload(const Context& context, Daemon& daemon, const Reports& reports) {
+  reports.Reloading();
+  const bool applied = ReadConfigAgain(context, daemon);
+  reports.Serving(daemon, applied ? "" : "; the configuration was not read again, see the log");
+}
+
+int ServeUntilStopped(const Context& context, Signals& signals, Daemon& daemon, const Reports& reports) {
   int signal = signals.WaitForOne();
-  for (; signal == SIGHUP; signal = signals.WaitForOne()) Reload(context, daemon);
+  for (; signal == SIGHUP; signal = signals.WaitForOne()) Reload(context, daemon, reports);
   return signal;
+}
+
+// The addresses are logged before the manager hears that we are ready.
+void Start(Daemon& daemon, std::vector<PassedSocket> sockets, const Reports& reports) {
+  daemon.Start(std::move(sockets));
+  for (const std::string& address : daemon.Addresses()) log::Info("listening", {{"address", address}});
+  if (const std::string control = daemon.ControlAddress(); !control.empty())
+    log::Info("listening for administrators", {{"address", control}});
+  reports.Serving(daemon);
+  reports.ProveLife(daemon);
+}
+
+// False when requests were still running at the drain timeout.
+bool StopServing(const Config& config, Signals& signals, int signal, Daemon& daemon, const Reports& reports) {
+  const std::string_view name = signal == SIGINT ? "SIGINT" : "SIGTERM";
+  log::Info("stopping", {{"signal", name}});
+  reports.Stopping(name, config.http.drain_delay + config.http.drain_timeout + kStopRest);
+  daemon.StopBeingReady();
+  signals.WaitForAnother(config.http.drain_delay);
+  return daemon.Drain();
 }
 
 }  // namespace
 
 Exit Serve(const Context& context, const ServeOptions& options) {
+  ServiceManager manager{context.environment};
+  ForgetServiceManager();
   Signals signals;
   const LoadedConfig loaded = context.Load();
   const SystemClock clock;
   Config config = loaded.config;
   RequireServable(loaded, &http::IsRoute);
+  std::vector<PassedSocket> sockets = TakePassedSockets(manager);
   log::Start(config.log);
   RaiseFileLimit();
 
+  const Reports reports{manager, clock};
+  if (config.database.pool.url.empty()) reports.Starting("starting a private PostgreSQL", kDatabaseStart);
   const auto embedded = StartEmbedded(config, clock);
-  BringSchemaUpToDate(config, clock, embedded != nullptr || options.migrate);
+  BringSchemaUpToDate(config, clock, embedded != nullptr || options.migrate, reports);
   if (embedded && config.auth.admin_email.empty()) CreateFirstAdministrator(config, clock);
 
   Daemon daemon{config, clock};
   signals.BeginServing();
-  daemon.Start();
-  for (const std::string& address : daemon.Addresses()) log::Info("listening", {{"address", address}});
-  if (const std::string control = daemon.ControlAddress(); !control.empty())
-    log::Info("listening for administrators", {{"address", control}});
-
-  const int signal = ServeUntilStopped(context, signals, daemon);
-  log::Info("stopping", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
-  daemon.StopBeingReady();
-  signals.WaitForAnother(config.http.drain_delay);
-  const bool drained = daemon.Drain();
+  Start(daemon, std::move(sockets), reports);
+  const int signal = ServeUntilStopped(context, signals, daemon, reports);
+  const bool drained = StopServing(config, signals, signal, daemon, reports);
   if (!drained) log::Warn("requests were still running at the drain timeout");
   log::Stop();
   return Exit::kOk;
