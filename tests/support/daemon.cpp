@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -67,6 +68,23 @@ bool WaitForNews(int pidfd, int inotify, std::chrono::steady_clock::time_point d
   return true;
 }
 
+constexpr int kFirstPassed = 3;
+constexpr int kOutOfTheWay = 300;  // for descriptors on their way to 3, 4, …
+constexpr std::string_view kListenPid = "LISTEN_PID=";
+
+// In the child, where nothing may be allocated: descriptors to 3, 4, …, and LISTEN_PID, which only the child
+// knows, into the room behind the name in `assignment`.
+void PassSockets(const std::vector<int>& descriptors, char* assignment) {
+  const int count = static_cast<int>(descriptors.size());
+  for (int i = 0; i < count; ++i) ::dup2(descriptors[static_cast<std::size_t>(i)], kOutOfTheWay + i);
+  for (int i = 0; i < count; ++i) {
+    ::dup2(kOutOfTheWay + i, kFirstPassed + i);
+    ::close(kOutOfTheWay + i);
+  }
+  char* const digits = assignment + kListenPid.size();
+  *std::to_chars(digits, digits + 16, ::getpid()).ptr = '\0';
+}
+
 }  // namespace
 
 RunningDaemon::RunningDaemon(DaemonOptions options) : data_dir_(options.data_dir) {
@@ -90,8 +108,13 @@ RunningDaemon::RunningDaemon(DaemonOptions options) : data_dir_(options.data_dir
   for (const auto& [name, value] : options.environment) environment[name] = value;
   std::vector<std::string> assignments;
   for (const auto& [name, value] : environment) assignments.push_back(name + "=" + value);
+  std::string listen_pid = std::string{kListenPid} + std::string(20, ' ');
   auto argv = Pointers(arguments);
+  if (!options.passed.empty()) {
+    assignments.push_back(fmt::format("LISTEN_FDS={}", options.passed.size()));
+  }
   auto envp = Pointers(assignments);
+  if (!options.passed.empty()) envp.insert(envp.begin(), listen_pid.data());
 
   const int log = ::open(log_path_.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
   const std::size_t before = std::filesystem::file_size(log_path_);
@@ -101,6 +124,7 @@ RunningDaemon::RunningDaemon(DaemonOptions options) : data_dir_(options.data_dir
   if (pid_ == 0) {
     ::dup2(log, STDOUT_FILENO);
     ::dup2(log, STDERR_FILENO);
+    if (!options.passed.empty()) PassSockets(options.passed, listen_pid.data());
     ::execve(argv[0], argv.data(), envp.data());
     ::_exit(127);
   }

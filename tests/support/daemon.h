@@ -23,6 +23,7 @@ struct DaemonOptions {
   std::vector<std::string> arguments = {};
   std::map<std::string, std::string> environment = {};  // added to a small clean environment
   bool until_listening = true;                          // false: only started, and address() stays empty
+  std::vector<int> passed = {};  // descriptors it gets as a service manager passes them
 };
 
 class RunningDaemon {
