@@ -1,19 +1,23 @@
 #pragma once
-// Waiting for what somebody else brings about, without sleeping and not for ever.
+// Waiting for what somebody else brings about, and not for ever.  Between two looks the processor is left to
+// whoever is to bring it about: on two of them, looking without a pause is what they would wait for.
 #include <catch2/catch.hpp>
 
+#include <poll.h>
+
 #include <chrono>
-#include <thread>
 
 namespace gathering::test {
 
-// Whether it comes to hold within `patience`; asked again and again.
+inline constexpr int kBetweenLooksMs = 1;
+
+// Whether it comes to hold within `patience`; asked again every millisecond.
 template <class F>
 bool Eventually(F&& holds, std::chrono::steady_clock::duration patience = std::chrono::seconds{20}) {
   const auto give_up = std::chrono::steady_clock::now() + patience;
   while (!holds()) {
     if (std::chrono::steady_clock::now() >= give_up) return false;
-    std::this_thread::yield();
+    ::poll(nullptr, 0, kBetweenLooksMs);
   }
   return true;
 }
