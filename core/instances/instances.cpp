@@ -57,12 +57,17 @@ Instance Presence::Own() const {
 
 void Presence::Run(const std::stop_token& stop) {
   pthread_setname_np(pthread_self(), "presence");
+  Rest(stop, options_.tell_first);
   while (!stop.stop_requested()) {
     TryToTell();
-    std::unique_lock lock{mutex_};
-    rest_.wait_for(lock, stop, options_.tell_every, [] { return false; });
+    Rest(stop, options_.tell_every);
   }
   TryToLeave();
+}
+
+void Presence::Rest(const std::stop_token& stop, std::chrono::milliseconds duration) {
+  std::unique_lock lock{mutex_};
+  rest_.wait_for(lock, stop, duration, [] { return false; });
 }
 
 void Presence::TryToTell() {

@@ -48,6 +48,9 @@ struct Instance {
 [[nodiscard]] std::vector<Instance> Present(db::Executor& db);
 
 struct PresenceOptions {
+  // After the start, when requests need the first connections more; and between the turns of the log's
+  // consumers, so that one connection of the pool does for both.
+  std::chrono::milliseconds tell_first{500};
   std::chrono::milliseconds tell_every{5'000};
   std::chrono::milliseconds patience{2'000};  // with the database, each time
 };
@@ -70,6 +73,7 @@ class Presence {
 
  private:
   void Run(const std::stop_token& stop);
+  void Rest(const std::stop_token& stop, std::chrono::milliseconds duration);
   void TryToTell();
   void TryToLeave();
   [[nodiscard]] Clock::Steady Deadline() const { return clock_.Now() + options_.patience; }
