@@ -12,7 +12,9 @@
 // That there is no such thing is an answer too, remembered for `negative_ttl`.
 //
 // Callers of Load for the same missing key wait for one load; when it fails all of them get the error and
-// nothing is kept.  An invalidation meanwhile lets the next caller load anew.
+// nothing is kept.  Who comes after an invalidation waits until the load that was under way is over, and
+// loads anew: loads of one key never overlap, so nobody is told of it what is older than what somebody was
+// told before.
 //
 // Values are given out as copies, so that nothing points into the cache; what is large goes into a
 // std::shared_ptr<const T>.  Safe from any thread; no call but Load waits for more than a shard's lock.
@@ -154,27 +156,45 @@ class Cache final : public Observed {
     PutLocked(shard, hash, key, std::move(value), as_of);
   }
 
+  // What is asked for: what is known, if it is, or a new answer, which is known from then on.
+  enum class Want : std::uint8_t { kKnown, kNew };
+
   // The value that is known, or that `load` (std::optional<V>()) finds; `wait` (BlockingWait) lets the caller
   // sleep while another one loads.
   template <class F, class Wait = BlockingWait>
-  [[nodiscard]] std::optional<V> Load(const Lookup& key, F&& load, const Wait& wait = {}) {
+  [[nodiscard]] std::optional<V> Load(const Lookup& key, F&& load, const Wait& wait = {},
+                                      Want want = Want::kKnown) {
     const std::uint64_t hash = Hasher{}(key);
     Shard& shard = ShardOf(hash);
-    const Clock::Steady as_of = clock_.Now();
-    std::shared_ptr<Flight<V>> flight;
-    bool joins = false;
-    {
-      std::scoped_lock lock{shard.mutex};
-      if (auto known = FindLocked(shard, hash, key, as_of)) return *std::move(known);
-      flight = std::make_shared<Flight<V>>();
-      const auto [found, leads] = shard.flights.try_emplace(hash, Loading{K(key), flight});
-      joins = !leads && found->second.key == key;  // another key with this hash: loaded without company
-      if (joins) flight = found->second.flight;
-      if (joins) ++shard.statistics.joined;
+    const Clock::Steady arrived = clock_.Now();
+    for (;;) {
+      std::shared_ptr<Flight<V>> flight;
+      bool leads = false;
+      bool joins = false;
+      Clock::Steady as_of;
+      {
+        std::scoped_lock lock{shard.mutex};
+        as_of = clock_.Now();
+        if (want == Want::kNew) {
+          MissLocked(shard, hash, key);
+        } else if (auto known = FindLocked(shard, hash, key, as_of)) {
+          return *std::move(known);
+        }
+        flight = std::make_shared<Flight<V>>();
+        const auto [found, added] =
+            shard.flights.try_emplace(hash, Loading{K(key), flight, as_of, /*outdated=*/false});
+        const Loading& under_way = found->second;
+        leads = added || !(under_way.key == key);  // another key with this hash: loaded without company
+        if (!leads) {
+          flight = under_way.flight;
+          joins = under_way.began > arrived || (want == Want::kKnown && !under_way.outdated);
+          ++shard.statistics.joined;
+        }
+      }
+      if (leads) return Fly(shard, hash, K(key), as_of, *flight, std::forward<F>(load));
+      wait(*flight);
+      if (joins) return flight->Take();
     }
-    if (!joins) return Fly(shard, hash, K(key), as_of, *flight, std::forward<F>(load));
-    wait(*flight);
-    return flight->Take();
   }
 
   // Forgets one; an answer that is on its way is not kept.  Whether there was one.
@@ -183,7 +203,8 @@ class Cache final : public Observed {
     Shard& shard = ShardOf(hash);
     std::scoped_lock lock{shard.mutex};
     shard.valid_after = clock_.Now();
-    shard.flights.erase(hash);
+    const auto flight = shard.flights.find(hash);
+    if (flight != shard.flights.end() && flight->second.key == key) flight->second.outdated = true;
     if (advisor_.Samples(hash)) advisor_.Forget(hash);
     const Slot slot = SlotOf(shard, hash, key);
     if (slot == Shelf::kNone) return false;
@@ -199,7 +220,7 @@ class Cache final : public Observed {
     for (const auto& shard : shards_) {
       std::scoped_lock lock{shard->mutex};
       shard->valid_after = clock_.Now();
-      std::erase_if(shard->flights, [&](const auto& flight) { return fits(flight.second.key); });
+      for (auto& [hash, loading] : shard->flights) loading.outdated = loading.outdated || fits(loading.key);
       for (Slot slot = 0; slot < shard->items.size(); ++slot) {
         if (!shard->items[slot].in_use || !fits(std::as_const(shard->items[slot].key))) continue;
         ++shard->statistics.invalidated;
@@ -276,6 +297,8 @@ class Cache final : public Observed {
   struct Loading {
     K key;
     std::shared_ptr<Flight<V>> flight;
+    Clock::Steady began;
+    bool outdated;  // forgotten meanwhile: for those who came before that, and for nobody else
   };
   struct alignas(64) Shard {
     Shard(Policy policy, const Bounds& bounds) : shelf(policy, bounds) {}
@@ -310,6 +333,13 @@ class Cache final : public Observed {
   }
   static bool IsOver(const Item& item, Clock::Steady now) {
     return now >= item.over_at || now >= item.idle_at;
+  }
+
+  // Who wants a new answer is not content with what is known, nor is anybody after them.
+  void MissLocked(Shard& shard, std::uint64_t hash, const Lookup& key) {
+    ++shard.statistics.misses;
+    const Slot slot = SlotOf(shard, hash, key);
+    if (slot != Shelf::kNone) Drop(shard, slot);
   }
 
   std::optional<std::optional<V>> FindLocked(Shard& shard, std::uint64_t hash, const Lookup& key,
@@ -414,7 +444,7 @@ class Cache final : public Observed {
     }
     try {
       std::scoped_lock lock{shard.mutex};
-      // Not there any more after an invalidation; another one's may be, then.
+      // Not there when it went without company.
       const auto found = shard.flights.find(hash);
       if (found != shard.flights.end() && found->second.flight.get() == &flight) shard.flights.erase(found);
       ++(error ? shard.statistics.load_failures : shard.statistics.loads);

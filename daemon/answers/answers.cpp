@@ -58,19 +58,19 @@ bool Answers::current() const {
 }
 
 std::shared_ptr<const Answer> Answers::Get(Kind kind, std::string_view key, const Load& load) {
-  if (!current()) {
-    bypassed_.fetch_add(1, std::memory_order_relaxed);
-    return std::make_shared<const Answer>(load());
-  }
-  return *StoreOf(kind).Load(
-      key, [&] { return std::optional{std::make_shared<const Answer>(load())}; }, FiberWait{});
+  if (current()) return Ask(kind, key, load, Store::Want::kKnown);
+  bypassed_.fetch_add(1, std::memory_order_relaxed);
+  return Ask(kind, key, load, Store::Want::kNew);
 }
 
 std::shared_ptr<const Answer> Answers::Renew(Kind kind, std::string_view key, const Load& load) {
-  const Clock::Steady as_of = clock_.Now();
-  auto answer = std::make_shared<const Answer>(load());
-  if (current()) StoreOf(kind).Put(std::string{key}, answer, as_of);
-  return answer;
+  return Ask(kind, key, load, Store::Want::kNew);
+}
+
+std::shared_ptr<const Answer> Answers::Ask(Kind kind, std::string_view key, const Load& load,
+                                           Store::Want want) {
+  return *StoreOf(kind).Load(
+      key, [&] { return std::optional{std::make_shared<const Answer>(load())}; }, FiberWait{}, want);
 }
 
 void Answers::Forget(Kind kind, std::string_view key) {

@@ -3,9 +3,10 @@
 // changes: on this daemon before the change is answered, on all others as soon as they hear of it.
 //
 // What makes that hold: an answer is given from memory only while the log is being followed (OnCurrent was
-// called a short while ago); otherwise the database is asked, and nothing is kept.  One that was asked for
-// before a change is not kept after it (core/cache/cache.h).  So what a daemon says of one thing is never
-// older than what it said before.
+// called a short while ago); otherwise the database is asked, and what was known of the thing is dropped. One
+// that was asked for before a change is not kept after it, and questions about one thing are put to the
+// database one after the other (core/cache/cache.h).  So what a daemon says of a thing is never older than
+// what it said before.
 //
 // The authority is PostgreSQL: nothing here is needed for an answer, and everything may be dropped.
 //
@@ -54,7 +55,7 @@ class Answers final : public events::ChangeListener {
   // What is known, else what `load` says; callers of one key load once.  Throws what it throws.
   [[nodiscard]] std::shared_ptr<const Answer> Get(Kind kind, std::string_view key, const Load& load);
 
-  // What `load` says, which is known from now on.
+  // What the database says now, which is known from then on.
   [[nodiscard]] std::shared_ptr<const Answer> Renew(Kind kind, std::string_view key, const Load& load);
 
   void OnChange(const events::Change& change) override;
@@ -79,6 +80,8 @@ class Answers final : public events::ChangeListener {
   using Store = cache::Cache<std::string, std::shared_ptr<const Answer>, cache::Hash, Weigher, Lifetime>;
 
   [[nodiscard]] Store& StoreOf(Kind kind) const { return *stores_[static_cast<std::size_t>(kind)]; }
+  [[nodiscard]] std::shared_ptr<const Answer> Ask(Kind kind, std::string_view key, const Load& load,
+                                                  Store::Want want);
   void Forget(Kind kind, std::string_view key);
   void Clear();
 

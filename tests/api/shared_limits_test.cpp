@@ -64,7 +64,12 @@ class Hammer {
     ++(status == 200 ? admitted_ : status == 429 ? refused_ : other_);
   }
 
-  json Lanes() { return admin_.Get("/health/limits").Json().at("redis"); }
+  json Lanes() {
+    const Answer answer = admin_.Get("/health/limits");
+    INFO(answer.body);
+    REQUIRE(answer.status == 200);
+    return answer.Json().at("redis");
+  }
 
   HttpClient admin_;
   std::atomic<std::int64_t> admitted_ = 0;

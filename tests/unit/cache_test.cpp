@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/support/eventually.h"
 #include "tests/support/manual_clock.h"
 
 namespace gathering::cache {
@@ -250,26 +251,6 @@ TEST_CASE("what was asked for before an invalidation is not kept after it") {
   CHECK(cache.Get(1) == "new");
 }
 
-TEST_CASE("after an invalidation nobody joins a load from before it") {
-  SystemClock clock;
-  Numbers cache{With(10, 1h), clock};
-  std::latch began{1};
-  std::latch go_on{1};
-  std::jthread slow{[&] {
-    CHECK(cache.Load(1, [&] {
-      began.count_down();
-      go_on.wait();
-      return std::optional<std::string>{"old"};
-    }) == "old");
-  }};
-  began.wait();
-  cache.Invalidate(std::uint64_t{1});
-  CHECK(cache.Load(1, [] { return std::optional<std::string>{"new"}; }) == "new");
-  go_on.count_down();
-  slow.join();
-  CHECK(cache.Get(1) == "new");
-}
-
 TEST_CASE("64 callers of one missing key load it once") {
   SystemClock clock;
   Numbers cache{With(10, 1h), clock};
@@ -352,6 +333,56 @@ TEST_CASE("threads that share a cache see whole values, lose no count, and never
     const Statistics seen = cache.Look().statistics;
     CHECK(seen.hits + seen.misses == kThreads * kRounds);
     CHECK(seen.loads + seen.joined == seen.misses);
+  }
+}
+
+TEST_CASE(
+    "after an invalidation, or for a new answer, a key is loaded anew when the load under way is over") {
+  const bool invalidates = GENERATE(true, false);
+  SystemClock clock;
+  Numbers cache{With(10, 1h), clock};
+  std::latch first_runs{1};
+  std::latch first_may_end{1};
+  std::atomic<bool> first_ended = false;
+  std::jthread first{[&] {
+    const auto value = cache.Load(1, [&] {
+      first_runs.count_down();
+      first_may_end.wait();
+      first_ended = true;
+      return std::optional<std::string>{"old"};
+    });
+    CHECK(value == "old");  // it came before
+  }};
+  first_runs.wait();
+  if (invalidates) cache.Invalidate(std::uint64_t{1});
+  std::jthread second{[&] {
+    const auto load = [&] {
+      CHECK(first_ended);
+      return std::optional<std::string>{"new"};
+    };
+    const auto want = invalidates ? Numbers::Want::kKnown : Numbers::Want::kNew;
+    CHECK(cache.Load(1, load, BlockingWait{}, want) == "new");
+  }};
+  test::Await([&] { return cache.Look().statistics.joined == 1; });
+  first_may_end.count_down();
+  first.join();
+  second.join();
+  CHECK(cache.Get(1) == "new");
+  CHECK(cache.Look().statistics.loads == 2);
+}
+
+TEST_CASE("who wants a new answer gets one, and it is what is known from then on") {
+  ManualClock clock;
+  Numbers cache{With(10, 1h), clock};
+  cache.Put(1, "old", clock.Now());
+  clock.Advance(1us);
+  const auto load = [] { return std::optional<std::string>{"new"}; };
+  CHECK(cache.Load(1, load, BlockingWait{}, Numbers::Want::kNew) == "new");
+  CHECK(cache.Get(1) == "new");
+  SECTION("when none is found nothing is known any more") {
+    const auto nothing = [] { return std::optional<std::string>{}; };
+    CHECK_FALSE(cache.Load(1, nothing, BlockingWait{}, Numbers::Want::kNew));
+    CHECK_FALSE(cache.Peek(1));
   }
 }
 
