@@ -140,6 +140,7 @@ std::string Daemon::ControlAddress() const {
 
 void Daemon::StopBeingReady() {
   parts_->lifecycle_.StartDraining();
+  parts_->server_.Leave();
 }
 
 bool Daemon::Drain() {

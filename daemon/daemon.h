@@ -45,7 +45,7 @@ class Daemon {
   // Of the control socket, "unix:/path"; empty: there is none.
   [[nodiscard]] std::string ControlAddress() const;
 
-  // Readiness turns 503; everything else goes on.
+  // Readiness turns 503 and answers close their connections, so that clients move on; all are still served.
   void StopBeingReady();
 
   // Listeners close, requests in progress are answered.  False when some were still running after

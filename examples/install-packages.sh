@@ -13,7 +13,7 @@ packages=(
 )
 for argument in "$@"; do
   case $argument in
-    --with-tests) packages+=(catch2 ccache chromium-headless-shell openssl prometheus redis-server) ;;
+    --with-tests) packages+=(catch2 ccache chromium-headless-shell nginx openssl prometheus redis-server) ;;
     *) echo "install-packages.sh: unknown argument '$argument'" >&2; exit 2 ;;
   esac
 done
@@ -39,7 +39,7 @@ if [ ! -e /etc/postgresql-common/createcluster.conf ] && [ ! -d /etc/postgresql 
 fi
 # Only the tests use these, each its own or none: keep Debian's services from starting, now and at the next boot.
 new_services=()
-for service in redis-server prometheus; do
+for service in nginx prometheus redis-server; do
   [[ " ${missing[*]} " != *" $service "* ]] || new_services+=("$service")
 done
 if [ ${#new_services[@]} -gt 0 ] && [ ! -e /usr/sbin/policy-rc.d ]; then

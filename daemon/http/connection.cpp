@@ -248,7 +248,7 @@ void Connection::AwaitInput() {
     SetDeadline(phase_since_ + limits().head_timeout);
   } else if (served_ > 0) {
     if (lane_.front_.draining.load(std::memory_order_relaxed)) {
-      Close();
+      SetDeadline(lane_.loop().now() + std::min(kDrainNextRequest, limits().idle_timeout));
     } else {
       SetDeadline(lane_.loop().now() + limits().idle_timeout);
     }
@@ -395,7 +395,7 @@ void Connection::OnFiberDone() {
 
 void Connection::Compose(Exchange& exchange, Response& response) {
   exchange.response = &response;
-  exchange.closing = &lane_.front_.draining;
+  exchange.closing = &lane_.front_.leaving;
   exchange.say_keep_alive = gate_.minor_version() == 0;
   exchange.bodyless = gate_.is_head_method();
   exchange.head = &out_;

@@ -42,8 +42,10 @@ inline constexpr std::uint32_t kReadsPerTurn = 8;        // of one stream; then 
 inline constexpr std::chrono::milliseconds kStreamPeerTimeout{30'000};  // of TCP, for a peer that is gone
 inline constexpr std::size_t kLingerBytesMax = 262'144;  // thrown away after a refusal; then closed
 inline constexpr std::chrono::milliseconds kLingerTime{2'000};
-inline constexpr std::chrono::milliseconds kDrainFirstRequest{
-    500};                                                     // a new client's, when we are about to stop
+// When we are about to stop: for the first request of who has just come, and for one that is on its way from
+// who was kept.
+inline constexpr std::chrono::milliseconds kDrainFirstRequest{500};
+inline constexpr std::chrono::milliseconds kDrainNextRequest{100};
 inline constexpr std::uint32_t kRefusedConnectionsMax = 256;  // told 503 at a time; more are closed at once
 
 // What the lanes of one server share.  Safe from any thread.
@@ -58,6 +60,7 @@ struct Front {
 
   alignas(64) std::atomic<std::uint32_t> requests_in_progress{0};
   alignas(64) std::atomic<bool> draining{false};
+  std::atomic<bool> leaving{false};                   // every answer closes its connection
   std::atomic<std::uint32_t> connections_open{0};     // served
   std::atomic<std::uint32_t> connections_refused{0};  // open only to hear their 503
   Guarded<std::unordered_map<std::string, std::uint32_t>> per_address{};

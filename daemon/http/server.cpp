@@ -64,6 +64,7 @@ class Server::Impl {
   void Heartbeat(std::chrono::microseconds every, std::function<void()> beat);
   std::vector<std::string> Addresses() const { return Addresses(Audience::kClients); }
   std::vector<std::string> Addresses(Audience audience) const;
+  void Leave() { front_.leaving = true; }
   bool Drain(std::chrono::milliseconds timeout);
   ServerStats Stats() const;
 
@@ -260,6 +261,7 @@ void Server::Impl::Notify() {
 
 bool Server::Impl::Drain(std::chrono::milliseconds timeout) {
   if (lanes_.empty()) return true;
+  Leave();
   front_.draining = true;
   CloseListeners();
   for (const auto& lane : lanes_) {
@@ -313,6 +315,10 @@ std::vector<std::string> Server::Addresses() const {
 std::string Server::ControlAddress() const {
   const std::vector<std::string> addresses = impl_->Addresses(Audience::kAdministrators);
   return addresses.empty() ? std::string{} : addresses.front();
+}
+
+void Server::Leave() {
+  impl_->Leave();
 }
 
 bool Server::Drain(std::chrono::milliseconds timeout) {

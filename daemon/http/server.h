@@ -80,8 +80,12 @@ class Server {
   // Of the control socket, "unix:/path"; empty: there is none.
   [[nodiscard]] std::string ControlAddress() const;
 
-  // Closes the listeners, answers what is in progress with Connection: close, closes idle connections,
-  // waits until none is left or `timeout` passed.  True when everything was answered.
+  // From now on every answer closes its connection: who asks again comes anew, and perhaps to somebody else.
+  void Leave();
+
+  // Closes the listeners, answers what is in progress and what idle connections send within a moment, all
+  // with Connection: close, and waits until no connection is left or `timeout` passed.  True when everything
+  // was answered.
   bool Drain(std::chrono::milliseconds timeout);
 
   // From any thread, once it was started.

@@ -1,11 +1,8 @@
 // The daemon and its service manager: what it says of itself, sockets it is given, its unit files.
 #include <catch2/catch.hpp>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -24,6 +21,7 @@
 #include "tests/support/notifications.h"
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
+#include "tests/support/sockets.h"
 
 namespace gathering::test {
 namespace {
@@ -48,35 +46,6 @@ struct Managed {
 
 bool Lives(const std::string& address) {
   return HttpClient{address}.Get("/health/live").status == 200;
-}
-
-// A socket that listens on a free port of loopback and stays when a daemon ends.
-Fd ListenOnLoopback() {
-  Fd made{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  REQUIRE(::bind(made.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-  REQUIRE(::listen(made.get(), 512) == 0);
-  return made;
-}
-
-std::string AddressOf(const Fd& socket) {
-  sockaddr_in address{};
-  socklen_t size = sizeof address;
-  REQUIRE(::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
-  return fmt::format("127.0.0.1:{}", ntohs(address.sin_port));
-}
-
-Fd ListenAt(const std::string& path, mode_t mode) {
-  Fd made{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof address.sun_path - 1);
-  REQUIRE(::bind(made.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-  REQUIRE(::chmod(path.c_str(), mode) == 0);
-  REQUIRE(::listen(made.get(), 512) == 0);
-  return made;
 }
 
 // A client that asks again and again, each time over a new connection, until it is destroyed.

@@ -91,7 +91,7 @@ RunningDaemon::RunningDaemon(DaemonOptions options) : data_dir_(options.data_dir
   if (data_dir_.empty()) data_dir_ = own_data_dir_.emplace().path();
   log_path_ = fmt::format("{}.{}.log", data_dir_, ::getpid());
   std::vector<std::string> arguments = {GATHERING_BINARY, "serve",      "--listen",
-                                        "127.0.0.1:0",    "--data-dir", data_dir_};
+                                        options.listen,   "--data-dir", data_dir_};
   arguments.insert(arguments.end(), options.arguments.begin(), options.arguments.end());
   std::map<std::string, std::string> environment = {
       {"PATH", "/usr/local/bin:/usr/bin:/bin"},

@@ -21,6 +21,7 @@ struct DaemonOptions {
   std::string database_url = {};  // empty: the embedded database in data_dir
   std::string data_dir = {};      // empty: a fresh directory, removed afterwards
   std::vector<std::string> arguments = {};
+  std::string listen = "127.0.0.1:0";
   std::map<std::string, std::string> environment = {};  // added to a small clean environment
   bool until_listening = true;                          // false: only started, and address() stays empty
   std::vector<int> passed = {};  // descriptors it gets as a service manager passes them

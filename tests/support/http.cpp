@@ -87,6 +87,12 @@ void HttpClient::Connect() {
   setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
 }
 
+// Whether the server has closed the connection since its last answer.
+bool HttpClient::IsClosed() const {
+  char byte = 0;
+  return ::recv(fd_, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 void HttpClient::Close() {
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
@@ -95,6 +101,7 @@ void HttpClient::Close() {
 
 Answer HttpClient::Send(std::string_view method, std::string_view target, const Headers& headers,
                         std::string_view body) {
+  if (fd_ >= 0 && buffer_.empty() && IsClosed()) Close();
   if (fd_ < 0) Connect();
   std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: test\r\n", method, target);
   for (const auto& [name, value] : headers) request += fmt::format("{}: {}\r\n", name, value);

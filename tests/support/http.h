@@ -1,5 +1,6 @@
 #pragma once
-// A blocking HTTP/1.1 client for tests: one keep-alive connection, JSON in and out.
+// A blocking HTTP/1.1 client for tests: one keep-alive connection, made anew when the server has closed it,
+// JSON in and out.
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,6 +50,7 @@ class HttpClient {
  private:
   Answer SendJson(std::string_view method, std::string_view target, const nlohmann::json& body);
   void Connect();
+  [[nodiscard]] bool IsClosed() const;
   void Close();
 
   std::string address_;
