@@ -130,7 +130,7 @@ void Gate::Reset(std::size_t start) {
   minor_version_ = 1;
   for_server_ = false;
   keep_alive_ = true;
-  says_close_ = says_keep_alive_ = expects_continue_ = chunked_ = has_length_ = false;
+  says_close_ = says_keep_alive_ = expects_continue_ = chunked_ = has_length_ = has_credentials_ = false;
   foreign_expectation_ = encoded_ = foreign_coding_ = false;
   hosts_ = 0;
   path_ = query_ = authority_ = host_ = {};
@@ -312,6 +312,11 @@ Gate::Step Gate::KnownField(std::string_view name, std::string_view value) {
       break;
     case 10:
       if (Same(name, "connection")) ConnectionOptions(value);
+      break;
+    case 13:
+      if (!Same(name, "authorization")) break;
+      if (has_credentials_) return Refuse(400, "the request says more than once who asks");
+      has_credentials_ = true;
       break;
     case 14:
       if (!Same(name, "content-length")) break;

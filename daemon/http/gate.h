@@ -10,7 +10,8 @@
 // Refused are, among others: an unknown method (501); a version other than 1.0 and 1.1 (505);
 // a request line or path too long (414); a head too long or with too many fields (431); a bare
 // CR or LF, control bytes, folded fields, white space before a colon, a missing, second or
-// malformed Host, Content-Length twice, not in plain digits, or beside Transfer-Encoding (400);
+// malformed Host, a second Authorization, Content-Length twice, not in plain digits, or beside
+// Transfer-Encoding (400);
 // Transfer-Encoding other than chunked (501); a body too long (413); Content-Encoding (415);
 // an expectation other than 100-continue (417).
 #include <cstddef>
@@ -132,6 +133,7 @@ class Gate {
   bool expects_continue_ = false;
   bool chunked_ = false;
   bool has_length_ = false;
+  bool has_credentials_ = false;
   bool foreign_expectation_ = false;
   bool encoded_ = false;
   bool foreign_coding_ = false;
