@@ -41,7 +41,7 @@ bool ReadClaim(const nlohmann::json& payload, const char* name, std::string& out
   const auto found = payload.find(name);
   if (found == payload.end() || !found->is_string()) return false;
   out = found->get_ref<const std::string&>();
-  return true;
+  return out.find('\0') == std::string::npos;  // the database, which is asked about it, knows no such text
 }
 
 bool ReadClaim(const nlohmann::json& payload, const char* name, Timestamp& out) {

@@ -229,6 +229,7 @@ TEST_CASE("claims that are missing, doubled or of another type are refused thoug
         std::string{R"({"sub":"u","email":"e","role":"user","jti":"1","iat":1,"exp":9223372036854775807})"},
         std::string{R"({"sub":"u","email":"e","role":"user","jti":"1","iat":-1,"exp":9999999999})"},
         std::string{R"({"sub":"u","email":"e","role":"user","jti":"1","exp":9999999999})"},
+        R"({"sub":"u\u0000","email":"e","role":"user","jti":"1",)" + times + "}",
         R"({"nbf":"now","sub":"u","email":"e","role":"user","jti":"1",)" + times + "}"}) {
     INFO(payload);
     CHECK_FALSE(Accepted(Forge(kGoodHeader, payload)));
