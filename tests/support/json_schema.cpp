@@ -27,13 +27,16 @@ std::string ObjectViolation(const json& schema, const json& value, const json& d
   for (const json& name : schema.value("required", json::array())) {
     if (!value.contains(name.get<std::string>())) return at + "." + name.get<std::string>() + " is missing";
   }
-  const json properties = schema.value("properties", json::object());
+  static const json kNone = json::object();
+  const auto found = schema.find("properties");
+  const json& properties = found == schema.end() ? kNone : *found;
   for (const auto& [name, inner] : value.items()) {
-    if (!properties.contains(name)) {
+    const auto property = properties.find(name);
+    if (property == properties.end()) {
       if (properties.empty()) continue;
       return at + "." + name + " is not in the schema";
     }
-    const std::string violation = Violation(properties[name], inner, document, at + "." + name);
+    const std::string violation = Violation(*property, inner, document, at + "." + name);
     if (!violation.empty()) return violation;
   }
   return {};
