@@ -5,7 +5,8 @@
 // A subcommand is one row in commands.cpp and one function that declares its
 // options and returns what to do.  Help, completions and manual pages are walks
 // over the same table; an option's type name says how to complete it: "FILE",
-// "DIR", choices as "text|json", anything else nothing.
+// "DIR", choices as "text|json", "CACHE", "SCENARIO" and "GLOB" by what there is of
+// them, anything else not at all.
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -13,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/config/load.h"
 
@@ -65,12 +67,29 @@ struct Context {
 using Action = std::function<Exit()>;
 
 struct Example {
-  std::string_view command;  // as typed
+  std::string_view command;  // as typed, lines of at most kExampleColumns: a test runs it
   std::string_view effect;   // what it does, without a full stop
 };
+inline constexpr std::size_t kExampleColumns = 72;
+[[nodiscard]] std::span<const Example> RootExamples();  // of `gathering` itself
+[[nodiscard]] std::vector<std::string> LinesOf(std::string_view text);
 
-// Where a subcommand appears: with a manual page of its own, only in lists, or nowhere.
-enum class Shown : std::uint8_t { kPage, kListed, kHidden };
+// A word of the manual and what it means, without a full stop.
+struct Term {
+  std::string_view name;
+  std::string_view meaning;
+};
+
+// A variable of the environment that is no configuration key.
+struct Variable {
+  std::string_view name;
+  std::string_view meaning;
+  std::string_view command = {};  // the subcommand that reads it; empty: all that read the configuration
+};
+[[nodiscard]] std::span<const Variable> Variables();
+
+// Where a subcommand appears: in lists and with a manual page of its own, or nowhere.
+enum class Shown : std::uint8_t { kPage, kHidden };
 
 struct Command {
   std::string_view name;
@@ -81,7 +100,11 @@ struct Command {
   // The action owns the option values: `auto options = std::make_shared<Options>()`, captured by copy.
   // A subcommand of a subcommand needs no require_subcommand: none given prints the help, exit 2.
   Action (*declare)(CLI::App& app, Context& context);
-  Shown shown = Shown::kListed;
+  Shown shown = Shown::kPage;
+  std::span<const ExitMeaning> exits = {};  // the codes it may end with; empty: all of ExitMeanings()
+  std::span<const Term> files = {};         // besides the configuration file
+  std::span<const Term> signals = {};
+  std::string_view see = {};  // "gathering-migrate(1), jq(1)": more than gathering(1) and gathering.toml(5)
 };
 
 // Sorted by name.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <ranges>
 
 #include <CLI/CLI.hpp>
 
@@ -15,10 +16,19 @@
 namespace gathering::cmd {
 namespace {
 
+constexpr Example kRootExamples[] = {
+    {"gathering serve", "serve the API on 127.0.0.1:8000, on a private PostgreSQL"},
+    {"gathering migrate status", "show what the database has and lacks"},
+    {"gathering config print --show-origin", "show every setting and where it comes from"},
+};
+
 constexpr Example kBenchDbExamples[] = {
     {"gathering bench-db", "everything, on the configured database, in about a minute and a half"},
-    {"gathering bench-db --scenario point-read --clients 64 --fail-if 'p99>20ms'", "a check for CI"},
-    {"gathering bench-db --output json > before.json; gathering bench-db --compare before.json",
+    {"gathering bench-db --scenario point-read --clients 64 \\\n"
+     "  --fail-if 'p99>20ms'",
+     "a check for CI"},
+    {"gathering bench-db --output json > before.json\n"
+     "gathering bench-db --compare before.json",
      "what a change of the database's settings brought"},
     {"gathering bench-db --scenario mixed/pipeline --clients 64 --rate 2000", "latency at a given load"},
 };
@@ -27,13 +37,16 @@ constexpr Example kCacheStatsExamples[] = {
     {"gathering cache-stats", "the caches of the daemon on this machine, once"},
     {"gathering cache-stats --watch", "every second, with hits a second"},
     {"gathering cache-stats --cache tokens", "whether another size would be better"},
-    {"gathering cache-stats --check 'hit_ratio<0.6' --check 'warn:tokens:fill>=0.95'", "a Nagios plugin"},
-    {"GATHERING_TOKEN=... gathering cache-stats --url http://10.0.0.7:8000 --all-instances",
+    {"gathering cache-stats --check 'hit_ratio<0.6' --check 'tokens:fill>0.95'", "a Nagios plugin"},
+    {"gathering cache-stats --url http://10.0.0.7:8000 --token-file token \\\n"
+     "  --all-instances",
      "all daemons on the database of a remote one"},
 };
 
 constexpr Example kCompletionExamples[] = {
-    {"gathering completion bash > /etc/bash_completion.d/gathering", "for every user of bash"},
+    {"source <(gathering completion bash)", "in this bash; in ~/.bashrc, in every one"},
+    {"gathering completion zsh > ~/.zsh/completions/_gathering",
+     "for one user of zsh, who has that in fpath"},
     {"gathering completion fish > ~/.config/fish/completions/gathering.fish", "for one user of fish"},
 };
 
@@ -68,12 +81,104 @@ constexpr Example kReplayEventsExamples[] = {
 constexpr Example kServeExamples[] = {
     {"gathering serve", "on 127.0.0.1:8000, with a private PostgreSQL in the data directory"},
     {"gathering serve --listen 0.0.0.0:8000 --listen unix:/run/gathering.sock", "on two addresses"},
-    {"DATABASE_URL=postgresql://app@db/gathering SECRET_KEY=... gathering serve",
+    {"DATABASE_URL=postgresql://app@db/gathering SECRET_KEY=$(< key) \\\n"
+     "  gathering serve",
      "on a PostgreSQL of your own, together with other daemons"},
 };
 
 constexpr Example kVersionExamples[] = {
     {"gathering version --output json", "with the compiler and the libraries"},
+};
+
+constexpr ExitMeaning kPlainExits[] = {
+    {Exit::kOk, "done"},
+    {Exit::kFailure, "failed; stderr says why"},
+    {Exit::kUsage, "the command line is wrong"},
+};
+
+constexpr ExitMeaning kBenchDbExits[] = {
+    {Exit::kOk, "done, and no --fail-if holds"},
+    {Exit::kFailure, "failed; stderr says why"},
+    {Exit::kUsage, "the command line is wrong"},
+    {Exit::kDifference, "a --fail-if holds"},
+    {Exit::kUnavailable, "the database is not available"},
+    {Exit::kTryAgain, "another bench-db is running there, or the database is out of time"},
+    {Exit::kConfig, "the configuration cannot be used"},
+    {Exit::kInterrupted, "interrupted by SIGINT"},
+};
+
+constexpr ExitMeaning kCacheStatsExits[] = {
+    {Exit::kOk, "done; with --check: no condition holds"},
+    {Exit::kFailure, "failed; stderr says why; with --check: a condition with warn: holds"},
+    {Exit::kUsage, "the command line is wrong; with --check: a condition without warn: holds"},
+    {Exit::kDifference, "with --check: it cannot tell"},
+    {Exit::kUnavailable, "no daemon answers"},
+    {Exit::kTryAgain, "the daemon is out of time"},
+    {Exit::kConfig, "the configuration cannot be used"},
+    {Exit::kInterrupted, "interrupted by SIGINT"},
+};
+
+constexpr ExitMeaning kConfigExits[] = {
+    {Exit::kOk, "done; validate: the configuration is valid"},
+    {Exit::kFailure, "failed; stderr says why"},
+    {Exit::kUsage, "the command line is wrong"},
+    {Exit::kConfig, "the configuration cannot be used; stderr says why, a line for each problem"},
+};
+
+constexpr ExitMeaning kMigrateExits[] = {
+    {Exit::kOk, "done; check: the schema is at head"},
+    {Exit::kFailure, "failed, or the answer was no; stderr says why"},
+    {Exit::kUsage, "the command line is wrong"},
+    {Exit::kDifference, "check: migrations are pending"},
+    {Exit::kVerification, "an applied migration was edited; verify: the schema is not what they make"},
+    {Exit::kNewer, "the database is newer than this program"},
+    {Exit::kUnavailable, "the database is not available"},
+    {Exit::kTryAgain, "another migration is running, or a lock was not to be had in time"},
+    {Exit::kConfig, "the configuration cannot be used"},
+    {Exit::kInterrupted, "interrupted by SIGINT, between two migrations"},
+};
+
+constexpr ExitMeaning kServeExits[] = {
+    {Exit::kOk, "stopped by a signal"},
+    {Exit::kFailure, "failed; stderr says why"},
+    {Exit::kUsage, "the command line is wrong"},
+    {Exit::kDifference, "migrations are pending; give --migrate"},
+    {Exit::kVerification, "an applied migration is not what it was"},
+    {Exit::kNewer, "the database is newer than this program"},
+    {Exit::kUnavailable, "the database is not available"},
+    {Exit::kTryAgain, "another program held the migrations' lock for too long"},
+    {Exit::kConfig, "the configuration cannot be used"},
+};
+
+constexpr Term kCacheStatsFiles[] = {
+    {"control.sock", "in the data directory: the socket on which the daemon is asked"},
+};
+
+constexpr Term kServeFiles[] = {
+    {"control.sock",
+     "in the data directory, unless http.control_socket says otherwise: who may open it is "
+     "administrator"},
+    {"secret_key", "in the data directory: signs tokens, made at the first start without auth.secret_key"},
+    {"postgres/", "in the data directory: the private PostgreSQL's cluster"},
+    {"postgres.log", "in the data directory: what the private PostgreSQL logs"},
+    {"postgresql.local.conf", "in the data directory: settings of yours for the private PostgreSQL"},
+};
+
+constexpr Term kServeSignals[] = {
+    {"SIGTERM, SIGINT", "stop in order; the second one at once"},
+    {"SIGHUP", "read the configuration again"},
+};
+
+constexpr Variable kVariables[] = {
+    {"GATHERING_CONFIG", "the configuration file, as --config"},
+    {"GATHERING_ENV", "production: refuses what is for development only"},
+    {"GATHERING_TOKEN", "an administrator's token, for commands that are given --url", "cache-stats"},
+    {"CREDENTIALS_DIRECTORY", "systemd's credentials: files named auth_secret_key, database_url and so on"},
+    {"STATE_DIRECTORY", "systemd's state directory: the default of data_dir"},
+    {"NOTIFY_SOCKET", "the service manager's socket, which is told of readiness, reloads and the stop",
+     "serve"},
+    {"WATCHDOG_USEC", "how often the service manager wants to hear that all event loops turn", "serve"},
+    {"LISTEN_FDS", "listening sockets that the service manager passed; they replace http.listen", "serve"},
 };
 
 Action DeclareServe(CLI::App& app, Context& context) {
@@ -104,7 +209,7 @@ constexpr Command kCommands[] = {
          "word slower, together with --compare.",
      .examples = kBenchDbExamples,
      .declare = &DeclareBenchDb,
-     .shown = Shown::kPage},
+     .exits = kBenchDbExits},
     {.name = "cache-stats",
      .help = "Show the caches of the running daemon",
      .about =
@@ -126,13 +231,15 @@ constexpr Command kCommands[] = {
          "does, 2 when one without does, and 3, whatever the reason, when it cannot tell.",
      .examples = kCacheStatsExamples,
      .declare = &DeclareCacheStats,
-     .shown = Shown::kPage},
+     .exits = kCacheStatsExits,
+     .files = kCacheStatsFiles},
     {.name = "completion",
      .help = "Print a shell's completion script",
      .about =
          "Prints a script that teaches bash, zsh or fish to complete the commands and options of gathering.",
      .examples = kCompletionExamples,
-     .declare = &DeclareCompletion},
+     .declare = &DeclareCompletion,
+     .exits = kPlainExits},
     {.name = "config",
      .help = "Print or check the configuration",
      .about =
@@ -141,7 +248,7 @@ constexpr Command kCommands[] = {
          "What print writes is TOML with one key a line, and can itself serve as a configuration file.",
      .examples = kConfigExamples,
      .declare = &DeclareConfig,
-     .shown = Shown::kPage},
+     .exits = kConfigExits},
     {.name = "emit",
      .help = "Write the files that are generated from the tables",
      .about = "Writes completions, manual pages or the example configuration into a directory.",
@@ -152,7 +259,8 @@ constexpr Command kCommands[] = {
      .help = "Explain a command or a topic",
      .about = "Explains one command, or one of the topics config, environment and exit-codes.",
      .examples = kHelpExamples,
-     .declare = &DeclareHelp},
+     .declare = &DeclareHelp,
+     .exits = kPlainExits},
     {.name = "migrate",
      .help = "Bring the database schema up to date, or look at it",
      .about =
@@ -161,7 +269,8 @@ constexpr Command kCommands[] = {
          "between two migrations.",
      .examples = kMigrateExamples,
      .declare = &DeclareMigrate,
-     .shown = Shown::kPage},
+     .exits = kMigrateExits,
+     .see = "gathering-serve(1)"},
     {.name = "replay-events",
      .help = "Bring events of the past somewhere again, or try settings on them",
      .about =
@@ -188,8 +297,7 @@ constexpr Command kCommands[] = {
          "within 1 %. The same events give the same table on any machine; they are kept in memory, a "
          "million at most.",
      .examples = kReplayEventsExamples,
-     .declare = &DeclareReplayEvents,
-     .shown = Shown::kPage},
+     .declare = &DeclareReplayEvents},
     {.name = "serve",
      .help = "Run the daemon",
      .about =
@@ -202,12 +310,16 @@ constexpr Command kCommands[] = {
          "--migrate is given, or ahead.",
      .examples = kServeExamples,
      .declare = &DeclareServe,
-     .shown = Shown::kPage},
+     .exits = kServeExits,
+     .files = kServeFiles,
+     .signals = kServeSignals,
+     .see = "gathering-config(1), gathering-migrate(1), systemd.service(5), systemd.socket(5)"},
     {.name = "version",
      .help = "Print the version",
      .about = "Prints the version; as JSON with the compiler and the libraries it was built with.",
      .examples = kVersionExamples,
-     .declare = &DeclareVersion},
+     .declare = &DeclareVersion,
+     .exits = kPlainExits},
 };
 
 consteval bool SortedByName(std::span<const Command> commands) {
@@ -265,6 +377,20 @@ Exit ExitOf(db::Standing standing) {
 
 std::span<const Command> Commands() {
   return kCommands;
+}
+
+std::vector<std::string> LinesOf(std::string_view text) {
+  std::vector<std::string> lines;
+  for (const auto line : std::views::split(text, '\n')) lines.emplace_back(line.begin(), line.end());
+  return lines;
+}
+
+std::span<const Example> RootExamples() {
+  return kRootExamples;
+}
+
+std::span<const Variable> Variables() {
+  return kVariables;
 }
 
 std::span<const ExitMeaning> ExitMeanings() {

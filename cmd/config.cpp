@@ -88,7 +88,7 @@ Action DeclareConfig(CLI::App& app, Context& context) {
   const CLI::App* try_limits =
       app.add_subcommand("try-limits", "Tell what rate_limits would have refused, by an access log in JSON");
   app.get_subcommand("try-limits")
-      ->add_option("log", options->log_file, "What the daemon wrote; - for standard input")
+      ->add_option("LOG", options->log_file, "What the daemon wrote; - for standard input")
       ->required()
       ->type_name("FILE");
   return [options, validate, try_limits, &context] {

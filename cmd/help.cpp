@@ -13,12 +13,6 @@ namespace {
 constexpr std::size_t kColumns = 80;
 constexpr std::size_t kNameColumns = 26;  // names up to here; longer ones get a line of their own
 
-constexpr Example kRootExamples[] = {
-    {"gathering serve", "serve the API on 127.0.0.1:8000, on a private PostgreSQL"},
-    {"gathering migrate status", "show what the database has and lacks"},
-    {"gathering config print --show-origin", "show every setting and where it comes from"},
-};
-
 constexpr std::string_view kTopics[] = {"config", "environment", "exit-codes"};
 
 std::string Indented(std::string_view text, std::size_t indent) {
@@ -56,7 +50,8 @@ std::string OptionName(const OptionInfo& option) {
 std::string Examples(std::span<const Example> examples) {
   std::string text;
   for (const Example& example : examples) {
-    text += fmt::format("  {}\n{}", example.command, Indented(example.effect, 6));
+    for (const std::string& line : LinesOf(example.command)) text += "  " + line + "\n";
+    text += Indented(example.effect, 6);
   }
   return text.empty() ? text : "Examples:\n" + text + "\n";
 }
@@ -89,7 +84,7 @@ std::string OptionList(const CommandInfo& info) {
 std::string HelpText(const CommandInfo& info) {
   const bool root = info.name.empty();
   std::string text = root ? "gathering: " + info.help + ".\n\n" : info.help + ".\n\n";
-  text += Examples(root ? std::span<const Example>{kRootExamples}
+  text += Examples(root ? RootExamples()
                         : (info.row != nullptr ? info.row->examples : std::span<const Example>{}));
   text += Usage(info) + CommandList(info) + OptionList(info);
   if (root) text += "\nMore: 'gathering help' with a command, or with config, environment, exit-codes.\n";
@@ -133,12 +128,9 @@ std::string EnvironmentText() {
     if (key.secrecy != config::Secrecy::kOpen) text += "  " + config::EnvironmentName(key) + "_FILE\n";
   }
   text += "\nNot keys:\n\n";
-  text += Entry("GATHERING_CONFIG", "the configuration file, as --config");
-  text += Entry("GATHERING_ENV", "production: refuses what is for development only");
-  text += Entry("GATHERING_TOKEN", "an administrator's token, for commands that are given --url");
-  text += Entry("CREDENTIALS_DIRECTORY",
-                "systemd's credentials: files named auth_secret_key, database_url and so on");
-  text += Entry("STATE_DIRECTORY", "systemd's state directory: the default of data_dir");
+  for (const Variable& variable : Variables()) {
+    text += Entry(std::string{variable.name}, variable.meaning);
+  }
   return text;
 }
 
@@ -157,6 +149,24 @@ std::string ConfigText() {
   }
   return text;
 }
+
+namespace {
+
+// For the first of the words that is none there.
+std::string Suggestion(const CommandInfo& root, const std::vector<std::string>& words) {
+  std::vector<std::string> found;
+  std::vector<std::string_view> known{std::begin(kTopics), std::end(kTopics)};
+  for (const std::string& word : words) {
+    const CommandInfo* here = Find(root, found);
+    for (const CommandInfo& sub : here->commands) known.push_back(sub.LastWord());
+    found.push_back(word);
+    if (Find(root, found) == nullptr) return DidYouMean(word, known);
+    known.clear();
+  }
+  return {};
+}
+
+}  // namespace
 
 Action DeclareHelp(CLI::App& app, Context&) {
   const auto words = std::make_shared<std::vector<std::string>>();
@@ -177,9 +187,7 @@ Action DeclareHelp(CLI::App& app, Context&) {
     } else if (const CommandInfo* info = Find(root, *words)) {
       Print(HelpText(*info));
     } else {
-      std::vector<std::string_view> known{std::begin(kTopics), std::end(kTopics)};
-      for (const CommandInfo& sub : root.commands) known.push_back(sub.name);
-      const std::string suggestion = DidYouMean(topic, known);
+      const std::string suggestion = Suggestion(root, *words);
       throw UsageError{fmt::format("no help about '{}'{}", fmt::join(*words, " "),
                                    suggestion.empty() ? "; see 'gathering help'" : suggestion)};
     }

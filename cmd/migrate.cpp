@@ -399,20 +399,20 @@ std::vector<Operation> DeclareOperations(CLI::App& app, MigrateOptions& options)
   add("status", "Print every migration and whether it is applied", &MigrateCommand::Status);
   add_dry_run(add("up", "Apply what is pending", &MigrateCommand::Up));
   CLI::App* to = add("to", "Apply or take back until NUMBER is the newest", &MigrateCommand::To);
-  AddNumber(*to, "number", options.number, {0, kNumberMax}, "The migration to end at; 0 is before the first")
+  AddNumber(*to, "NUMBER", options.number, {0, kNumberMax}, "The migration to end at; 0 is before the first")
       ->required();
   add_dry_run(to);
   add_yes(to);
   CLI::App* down =
       add("down", "Take back the newest migrations, with the data in what they made", &MigrateCommand::Down);
-  AddNumber(*down, "count", options.count, {0, kNumberMax}, "How many; default 1");
+  AddNumber(*down, "COUNT", options.count, {0, kNumberMax}, "How many; default 1");
   add_yes(down);
   add_yes(add("redo", "Take back the newest migration and apply it again", &MigrateCommand::Redo));
   add("check", "Exit 0 at head, 3 pending, 4 edited, 5 newer than this binary", &MigrateCommand::Check);
   add("verify", "Compare the live schema with what the migrations make", &MigrateCommand::Verify);
   CLI::App* baseline =
       add("baseline", "Record 1 to NUMBER as applied without running them", &MigrateCommand::Baseline);
-  AddNumber(*baseline, "number", options.number, {0, kNumberMax},
+  AddNumber(*baseline, "NUMBER", options.number, {0, kNumberMax},
             "The newest migration that the database already has")
       ->required();
   add_yes(baseline);
@@ -426,7 +426,7 @@ Action DeclareMigrate(CLI::App& app, Context& context) {
   AddConfigFlags(app, context, ConfigFlags::kDatabase);
   AddOutputFlag(app, options->output);
   AddDuration(app, "--wait", options->wait,
-              "Wait so long for a database that does not answer, and `check` until it is at head");
+              "Wait so long for a database that does not answer, and with check until it is at head");
   AddDuration(app, "--lock-wait", options->lock_wait,
               "Wait so long for another migration to end; default 30s");
   AddDuration(app, "--lock-timeout", options->lock_timeout,
