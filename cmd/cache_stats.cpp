@@ -171,7 +171,7 @@ Action DeclareCacheStats(CLI::App& app, Context& context) {
   AddDaemonFlags(app, context, options->daemon);
   app.add_flag("--all-instances", options->all_instances, "Every daemon on the database, taken together")
       ->group("Options");
-  AddTexts(app, "--cache", options->caches, "NAME",
+  AddTexts(app, "--cache", options->caches, "CACHE",
            "Only this cache, and what other sizes would bring; may be given several times");
   AddDuration(app, "--watch", options->watch, "Look again and again; default every 1s")
       ->expected(0, 1)

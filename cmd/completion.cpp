@@ -55,11 +55,15 @@ std::string Paths(const std::vector<Place>& places, std::string_view separator) 
   return fmt::format("{}", fmt::join(paths, separator));
 }
 
-std::vector<std::string> PositionalChoices(const CommandInfo& info) {
-  for (const OptionInfo& option : info.options) {
-    if (option.positional) return option.Choices();
+// "' serve:--config'|…": every option that takes a value, at every place.
+std::string Valued(const std::vector<Place>& places, std::string_view separator) {
+  std::vector<std::string> options;
+  for (const Place& place : places) {
+    for (const OptionInfo* option : place.options) {
+      if (!option->value.empty()) options.push_back(Quoted(place.path + ":" + option->name));
+    }
   }
-  return {};
+  return fmt::format("{}", fmt::join(options, separator));
 }
 
 // The branch for each option that takes a value, written by `how`.
@@ -70,6 +74,29 @@ std::string ValueCases(const std::vector<Place>& places, const How& how) {
     for (const OptionInfo* option : place.options) {
       if (option->value.empty()) continue;
       text += fmt::format("    {}) {}; return ;;\n", Quoted(place.path + ":" + option->name), how(*option));
+    }
+  }
+  return text;
+}
+
+// What a place takes that is neither an option nor a command, in its order.
+std::vector<const OptionInfo*> Positional(const CommandInfo& info) {
+  std::vector<const OptionInfo*> positional;
+  for (const OptionInfo& option : info.options) {
+    if (option.positional) positional.push_back(&option);
+  }
+  return positional;
+}
+
+// The branch for each of them: the place, and how many were given before.
+template <class How>
+std::string PositionalCases(const std::vector<Place>& places, const How& how) {
+  std::string text;
+  for (const Place& place : places) {
+    const auto positional = Positional(*place.info);
+    for (std::size_t i = 0; i < positional.size(); ++i) {
+      text += fmt::format("    {}) {}; return ;;\n", Quoted(fmt::format("{}:{}", place.path, i)),
+                          how(*positional[i]));
     }
   }
   return text;
@@ -87,24 +114,53 @@ std::string Bash(const CommandInfo& root) {
   const auto places = Places(root);
   std::string text = fmt::format(R"(# bash completion for gathering; {}
 _gathering() {{
-  local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD-1]}} path='' words='' i
-  if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=${{COMP_WORDS[COMP_CWORD-2]}}; fi
+  local IFS=$' \t\n' cur=${{COMP_WORDS[COMP_CWORD]}} path='' flag='' ended='' commands='' options='' word i
+  local -i given=0
   for ((i = 1; i < COMP_CWORD; i++)); do
-    case "$path ${{COMP_WORDS[i]}}" in
-    {}) path="$path ${{COMP_WORDS[i]}}" ;;
+    word=${{COMP_WORDS[i]}}
+    if [[ -n $flag ]]; then
+      [[ $word == '=' ]] && continue
+      flag=''
+      [[ $word == -?* ]] || continue
+    fi
+    if [[ -n $ended ]]; then given+=1; continue; fi
+    case "$path:$word" in
+    *:--) ended=1; continue ;;
+    {}) flag="$path:$word"; continue ;;
+    esac
+    case "$path $word" in
+    {}) path="$path $word" ;;
+    *' '-*) ;;
+    *) given+=1 ;;
     esac
   done
-  case "$path:$prev" in
+  if [[ $cur == '=' ]]; then cur=''; elif [[ $cur == -?* ]]; then flag=''; fi
+  COMPREPLY=()
+  case "$flag" in
 )",
-                                 kNotice, Paths(places, "|"));
+                                 kNotice, Valued(places, "|"), Paths(places, "|"));
   text += ValueCases(places, BashValue) + "  esac\n  case \"$path\" in\n";
   for (const Place& place : places) {
-    std::vector<std::string> words = PositionalChoices(*place.info);
-    for (const CommandInfo& sub : place.info->commands) words.emplace_back(sub.LastWord());
-    for (const OptionInfo* option : place.options) words.push_back(option->name);
-    text += fmt::format("    {}) words='{}' ;;\n", Quoted(place.path), fmt::join(words, " "));
+    std::vector<std::string_view> commands;
+    std::vector<std::string_view> options;
+    for (const CommandInfo& sub : place.info->commands) commands.push_back(sub.LastWord());
+    for (const OptionInfo* option : place.options) options.push_back(option->name);
+    text += fmt::format("    {}) commands='{}' options='{}' ;;\n", Quoted(place.path),
+                        fmt::join(commands, " "), fmt::join(options, " "));
   }
-  text += "  esac\n  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\ncomplete -F _gathering gathering\n";
+  text += R"(  esac
+  if [[ -z $ended && $cur == -* ]]; then
+    COMPREPLY=($(compgen -W "$options" -- "$cur"))
+    return
+  fi
+  case "$path:$given" in
+)" + PositionalCases(places, BashValue) +
+          R"(  esac
+  [[ -z $ended ]] || return
+  COMPREPLY=($(compgen -W "${commands:-$options}" -- "$cur"))
+}
+complete -F _gathering gathering
+)";
   return text;
 }
 
@@ -121,20 +177,37 @@ std::string Zsh(const CommandInfo& root) {
   std::string text = fmt::format(R"(#compdef gathering
 # zsh completion for gathering; {}
 _gathering() {{
-  local at='' word prev=$words[CURRENT-1]
+  local at='' flag='' ended='' word
   local -a commands options
-  for word in ${{words[2,CURRENT-1]}}; do
+  integer given=0
+  for word in "${{(@)words[2,CURRENT-1]}}"; do
+    if [[ -n $flag ]]; then
+      flag=''
+      [[ $word == -?* ]] || continue
+    fi
+    if [[ -n $ended ]]; then given+=1; continue; fi
+    case "$at:$word" in
+    *:--) ended=1; continue ;;
+    {}) flag="$at:$word"; continue ;;
+    esac
     case "$at $word" in
     {}) at="$at $word" ;;
+    *' '-*) ;;
+    *) given+=1 ;;
     esac
   done
-  case "$at:$prev" in
+  if [[ -z $flag && -z $ended && $PREFIX == --*=* ]]; then
+    flag="$at:${{PREFIX%%=*}}"
+    compset -P '*='
+  elif [[ $PREFIX == -?* ]]; then
+    flag=''
+  fi
+  case "$flag" in
 )",
-                                 kNotice, Paths(places, "|"));
-  text += ValueCases(places, ZshValue) + "  esac\n  case \"$at\" in\n";
+                                 kNotice, Valued(places, "|"), Paths(places, "|"));
+  text += ValueCases(places, ZshValue) + "    ?*) return 1 ;;\n  esac\n  case \"$at\" in\n";
   for (const Place& place : places) {
     std::string commands;
-    for (const std::string& choice : PositionalChoices(*place.info)) commands += " " + Quoted(choice);
     for (const CommandInfo& sub : place.info->commands) {
       commands += " " + Quoted(fmt::format("{}:{}", sub.LastWord(), sub.help));
     }
@@ -146,53 +219,93 @@ _gathering() {{
                         options);
   }
   text += R"(  esac
-  (( $#commands )) && _describe command commands
-  _describe -o option options
+  if [[ -z $ended && $PREFIX == -* ]]; then
+    _describe -o option options
+    return
+  fi
+  case "$at:$given" in
+)" + PositionalCases(places, ZshValue) +
+          R"(  esac
+  [[ -z $ended ]] || return 1
+  if (( $#commands )); then _describe command commands; else _describe -o option options; fi
 }
 if [ "$funcstack[1]" = _gathering ]; then _gathering "$@"; else compdef _gathering gathering; fi
 )";
   return text;
 }
 
+std::string FishArgument(const OptionInfo& option) {
+  if (option.value == "FILE") return " -F";
+  if (option.value == "DIR") return " -a '(__fish_complete_directories)'";
+  return fmt::format(" -a '{}'", fmt::join(option.Choices(), " "));
+}
+
 std::string FishOption(const OptionInfo& option) {
   std::string text = " -l " + option.name.substr(2);
   if (!option.short_name.empty()) text += " -s " + option.short_name.substr(1);
-  if (option.value == "FILE") text += " -r -F";
-  if (option.value == "DIR") text += " -x -a '(__fish_complete_directories)'";
-  const auto choices = option.Choices();
-  if (!choices.empty()) text += fmt::format(" -x -a '{}'", fmt::join(choices, " "));
-  const bool free_text =
-      !option.value.empty() && choices.empty() && option.value != "FILE" && option.value != "DIR";
-  return free_text ? text + " -x" : text;
+  if (option.value.empty()) return text;
+  return text + (option.value == "FILE" ? " -r" : " -x") + FishArgument(option);
 }
 
 std::string Fish(const CommandInfo& root) {
   const auto places = Places(root);
   std::string text = fmt::format(R"(# fish completion for gathering; {}
+# Whether the cursor is at the place $argv[1], before --; or with $argv[2], behind so many arguments of it.
 function __gathering_at
     set -l at ''
-    set -l given (commandline -opc)
-    for word in $given[2..-1]
+    set -l flag ''
+    set -l ended ''
+    set -l given 0
+    set -l words (commandline -opc)
+    for word in $words[2..-1]
+        if test -n "$flag"
+            set flag ''
+            string match -qr -- '^-.' $word; or continue
+        end
+        if test -n "$ended"
+            set given (math $given + 1)
+            continue
+        end
+        switch "$at:$word"
+            case '*:--'
+                set ended 1
+                continue
+            case {}
+                set flag $word
+                continue
+        end
         switch "$at $word"
             case {}
                 set at "$at $word"
+            case '* -*'
+            case '*'
+                set given (math $given + 1)
         end
     end
-    test "$at" = "$argv[1]"
+    test "$at" = "$argv[1]"; or return 1
+    if set -q argv[2]
+        test $given = $argv[2]
+    else
+        test -z "$ended"
+    end
 end
 complete -c gathering -f
 )",
-                                 kNotice, Paths(places, " "));
+                                 kNotice, Valued(places, " "), Paths(places, " "));
   for (const Place& place : places) {
-    const std::string head =
-        fmt::format("complete -c gathering -n {}", Quoted(fmt::format("__gathering_at \"{}\"", place.path)));
+    const auto head = [&](std::string_view more) {
+      return fmt::format("complete -c gathering -n {}",
+                         Quoted(fmt::format("__gathering_at \"{}\"{}", place.path, more)));
+    };
     for (const CommandInfo& sub : place.info->commands) {
-      text += fmt::format("{} -a {} -d {}\n", head, sub.LastWord(), Quoted(sub.help));
+      text += fmt::format("{} -a {} -d {}\n", head(""), sub.LastWord(), Quoted(sub.help));
     }
-    const auto choices = PositionalChoices(*place.info);
-    if (!choices.empty()) text += fmt::format("{} -a '{}'\n", head, fmt::join(choices, " "));
+    const auto positional = Positional(*place.info);
+    for (std::size_t i = 0; i < positional.size(); ++i) {
+      text += head(fmt::format(" {}", i)) + FishArgument(*positional[i]) + "\n";
+    }
     for (const OptionInfo* option : place.options) {
-      text += fmt::format("{}{} -d {}\n", head, FishOption(*option), Quoted(option->help));
+      text += fmt::format("{}{} -d {}\n", head(""), FishOption(*option), Quoted(option->help));
     }
   }
   return text;

@@ -6,7 +6,9 @@
 #include "cmd/help.h"
 #include "cmd/terminal.h"
 #include "core/base/text.h"
+#include "core/bench/workload.h"
 #include "core/config/keys.h"
+#include "core/events/event.h"
 
 namespace gathering::cmd {
 namespace {
@@ -71,6 +73,32 @@ std::vector<std::string> CommandNames(const CLI::App& app) {
 
 std::string Suggest(std::string_view word, const std::vector<std::string>& names) {
   return DidYouMean(word, std::vector<std::string_view>{names.begin(), names.end()});
+}
+
+// Of "caches.agents.entries" the middle, once.
+std::vector<std::string> CacheNames() {
+  std::vector<std::string> names;
+  for (const config::Key& key : config::Keys()) {
+    const auto words = Split(key.name, '.');
+    if (words.size() == 3 && words[0] == "caches" && (names.empty() || names.back() != words[1])) {
+      names.push_back(words[1]);
+    }
+  }
+  return names;
+}
+
+std::vector<std::string> ScenarioNames() {
+  std::vector<std::string> names;
+  for (const bench::Variant& variant : bench::Variants()) {
+    if (names.empty() || !names.back().starts_with(variant.scenario)) names.emplace_back(variant.scenario);
+    names.push_back(fmt::format("{}/{}", variant.scenario, variant.name));
+  }
+  return names;
+}
+
+std::vector<std::string> EventTypes() {
+  const auto& texts = schema::Names<events::EventType>::kTexts;
+  return {std::begin(texts), std::end(texts)};
 }
 
 }  // namespace
@@ -202,6 +230,9 @@ CommandInfo Tree::Describe() const {
 }
 
 std::vector<std::string> OptionInfo::Choices() const {
+  if (value == "CACHE") return CacheNames();
+  if (value == "SCENARIO") return ScenarioNames();
+  if (value == "GLOB") return EventTypes();
   return value.find('|') == std::string::npos ? std::vector<std::string>{} : Split(value, '|');
 }
 

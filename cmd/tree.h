@@ -18,7 +18,8 @@ struct OptionInfo {
   bool required = false;
   bool repeated = false;
 
-  [[nodiscard]] std::vector<std::string> Choices() const;  // of "text|json"; else empty
+  // Of "text|json", and what there is of CACHE, SCENARIO and GLOB (types of events); else empty.
+  [[nodiscard]] std::vector<std::string> Choices() const;
 };
 
 struct CommandInfo {
