@@ -13,7 +13,8 @@ packages=(
 )
 for argument in "$@"; do
   case $argument in
-    --with-tests) packages+=(catch2 ccache chromium-headless-shell nginx openssl prometheus redis-server) ;;
+    --with-tests) packages+=(bash-completion bsdutils catch2 ccache chromium-headless-shell fish mandoc nginx openssl
+                             prometheus redis-server zsh) ;;
     *) echo "install-packages.sh: unknown argument '$argument'" >&2; exit 2 ;;
   esac
 done

@@ -5,9 +5,11 @@
 #include <fstream>
 #include <sstream>
 
+#include <fmt/format.h>
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/command_tree.h"
 #include "tests/support/process.h"
 
 namespace gathering::test {
@@ -84,6 +86,15 @@ void CheckEmitted(const std::string& what, const fs::path& checked_in, std::size
   CHECK(files >= files_min);
 }
 
+void CheckFits(const std::string& text) {
+  std::istringstream lines{text};
+  for (std::string line; std::getline(lines, line);) {
+    INFO(line);
+    CHECK(line.size() <= 80);
+    CHECK_FALSE(line.ends_with(' '));
+  }
+}
+
 }  // namespace
 
 TEST_CASE("wrong use ends with 2 and one line that says what to do", "[cli]") {
@@ -109,6 +120,8 @@ TEST_CASE("wrong use ends with 2 and one line that says what to do", "[cli]") {
       {"completion zhs", "SHELL: 'zhs' is not one of bash, zsh, fish; did you mean 'zsh'?"},
       {"help srve", "no help about 'srve'; did you mean 'serve'?"},
       {"help confg", "no help about 'confg'; did you mean 'config'?"},
+      {"help migrate stauts", "no help about 'migrate stauts'; did you mean 'status'?"},
+      {"help serve now", "no help about 'serve now'; see 'gathering help'"},
       {"version -q -v", "--quiet and --verbose exclude each other; give one of them"},
   };
   for (const Wrong& wrong : wrongs) {
@@ -137,31 +150,35 @@ TEST_CASE("no command at all shows on stderr how to go on", "[cli]") {
   }
 }
 
-TEST_CASE("help is data, leads with examples, and fits 80 columns", "[cli]") {
-  for (const char* given : {"--help", "serve --help", "migrate --help", "migrate status -h", "config --help",
-                            "config print --help", "completion --help", "version --help", "help --help",
-                            "help serve", "help migrate status", "help exit-codes", "help environment",
-                            "help config", "replay-events --help"}) {
-    INFO(given);
-    const auto result = Gathering(Words(given));
-    CHECK(result.code == 0);
-    CHECK(result.err.empty());
-    std::istringstream lines{result.out};
-    for (std::string line; std::getline(lines, line);) {
-      INFO(line);
-      CHECK(line.size() <= 80);
-      CHECK_FALSE(line.ends_with(' '));
-    }
+TEST_CASE("help is data, leads with examples, and fits 80 columns, at every level", "[cli]") {
+  REQUIRE(CommandTree().size() >= 20);
+  for (const CommandHelp& help : CommandTree()) {
+    const std::string command = fmt::format("{}", fmt::join(help.words, " "));
+    INFO("gathering " << command);
+    CheckFits(help.text);
+    if (help.words.size() < 2) CHECK(help.text.find("\nExamples:\n") < help.text.find("\nUsage:"));
+    const auto asked = Gathering(Words("help " + command));
+    CHECK(asked.code == 0);
+    CHECK(asked.err.empty());
+    if (command != "config") CHECK(asked.out == help.text);  // a topic has that name
+    if (help.words.empty()) continue;
+    // A letter too many is told what was meant.
+    const std::string mistyped = help.words.back() + "x";
+    std::vector<std::string> words{help.words.begin(), help.words.end() - 1};
+    words.push_back(mistyped);
+    const auto refused = Gathering(words);
+    CHECK(refused.code == 2);
+    CHECK(refused.err ==
+          fmt::format("gathering: unknown command '{}'; did you mean '{}'?\n", mistyped, help.words.back()));
   }
-  for (const char* given : {"--help", "serve --help", "migrate --help", "config --help", "version --help"}) {
-    const std::string text = Gathering(Words(given)).out;
-    INFO(given);
-    CHECK(text.find("\nExamples:\n") != std::string::npos);
-    CHECK(text.find("Examples:\n") < text.find("Usage:"));
+  for (const char* topic : {"exit-codes", "environment", "config"}) {
+    INFO(topic);
+    const auto asked = Gathering({"help", topic});
+    CHECK(asked.code == 0);
+    CheckFits(asked.out);
   }
   CHECK(LineCount(Gathering({"--help"}).out) <= 32);
-  CHECK(Gathering({"help"}).out == Gathering({"--help"}).out);
-  CHECK(Gathering({"help", "serve"}).out == Gathering({"serve", "--help"}).out);
+  CHECK(Gathering({"migrate", "status", "-h"}).out == Gathering({"help", "migrate", "status"}).out);
   CHECK(Gathering({"--help"}).out.find("emit") == std::string::npos);
 }
 
@@ -367,26 +384,6 @@ TEST_CASE("the checked-in example configuration names every key and is valid", "
   CHECK(with.code == without.code);
   CHECK(with.out == without.out);
   CHECK(LineCount(everything) == LineCount(without.out));
-}
-
-TEST_CASE("bash completes commands, options and their values", "[cli]") {
-  const Directory directory;
-  const std::string script = directory.Write("c.bash", Gathering({"completion", "bash"}).out);
-  const auto complete = [&](const std::string& words, int index) {
-    const std::string program = "source " + script + "; COMP_WORDS=(" + words +
-                                "); COMP_CWORD=" + std::to_string(index) +
-                                "; _gathering; echo \"${COMPREPLY[*]}\"";
-    return Run("/bin/bash", {.arguments = {"--norc", "-c", program}}).out;
-  };
-  CHECK(complete("gathering se", 1) == "serve\n");
-  CHECK(complete("gathering config ''", 2).starts_with("print validate "));
-  CHECK(complete("gathering serve --li", 2) == "--listen\n");
-  CHECK(complete("gathering serve --log-level w", 3) == "warning\n");
-  CHECK(complete("gathering serve --log-level = w", 4) == "warning\n");
-  CHECK(complete("gathering config print --output ''", 4) == "text json\n");
-  CHECK(complete("gathering config print --show", 3) == "--show-origin\n");
-  CHECK(complete("gathering completion f", 2) == "fish\n");
-  CHECK(complete("gathering help exit", 2) == "exit-codes\n");
 }
 
 }  // namespace gathering::test

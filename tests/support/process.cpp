@@ -8,6 +8,7 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <stdexcept>
 #include <utility>
 
@@ -55,7 +56,8 @@ std::vector<std::string> Assignments(std::map<std::string, std::string> environm
 }
 
 // Reads both pipes until both end; false at the deadline.
-bool Drain(Pipe& out, Pipe& err, ProcessResult& result, std::chrono::steady_clock::time_point deadline) {
+bool Drain(Pipe& out, Pipe& err, ProcessResult& result, std::chrono::steady_clock::time_point deadline,
+           const std::function<void()>& heard) {
   while (out.read >= 0 || err.read >= 0) {
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
@@ -71,6 +73,7 @@ bool Drain(Pipe& out, Pipe& err, ProcessResult& result, std::chrono::steady_cloc
     };
     take(watched[0], out, result.out);
     take(watched[1], err, result.err);
+    heard();
   }
   return true;
 }
@@ -96,6 +99,7 @@ ProcessResult Run(const std::string& program, const ProcessOptions& options) {
     ::dup2(options.output == Stdout::kFull ? full : out.write, STDOUT_FILENO);
     ::dup2(err.write, STDERR_FILENO);
     if (options.output == Stdout::kClosed) ::close(STDOUT_FILENO);
+    if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) ::_exit(127);
     ::execve(program.c_str(), argv.data(), envp.data());
     ::_exit(127);
   }
@@ -108,7 +112,13 @@ ProcessResult Run(const std::string& program, const ProcessOptions& options) {
   }
   in.CloseWrite();
   ProcessResult result;
-  const bool ended = Drain(out, err, result, std::chrono::steady_clock::now() + options.deadline);
+  bool stopped = options.stop_at.empty();
+  const auto heard = [&] {
+    if (stopped || (result.out + result.err).find(options.stop_at) == std::string::npos) return;
+    stopped = true;
+    ::kill(pid, options.stop_signal);
+  };
+  const bool ended = Drain(out, err, result, std::chrono::steady_clock::now() + options.deadline, heard);
   if (!ended) ::kill(pid, SIGKILL);
   int status = 0;
   ::waitpid(pid, &status, 0);

@@ -20,6 +20,9 @@ struct ProcessOptions {
   std::map<std::string, std::string> environment = {};  // the whole of it, besides PATH and sanitizer options
   std::string input = {};                               // at most what a pipe holds
   Stdout output = Stdout::kCaptured;
+  std::string directory = {};  // where it runs; empty: here
+  std::string stop_at = {};    // once it has said this, it gets stop_signal
+  int stop_signal = 0;
   std::chrono::seconds deadline{20};
 };
 
