@@ -60,6 +60,8 @@ struct Context {
 
   // Flags, environment and file together; prints warnings.  Throws ConfigError.
   [[nodiscard]] LoadedConfig Load() const;
+  // The same with all that is wrong; says nothing.
+  [[nodiscard]] LoadAttempt TryLoad() const;
   // One line of talk on stderr, "gathering: …"; silent with --quiet.
   void Say(std::string_view line) const;
 };
@@ -165,6 +167,7 @@ Action DeclareBenchDb(CLI::App& app, Context& context);       // bench_db.cpp
 Action DeclareCacheStats(CLI::App& app, Context& context);    // cache_stats.cpp
 Action DeclareMigrate(CLI::App& app, Context& context);       // migrate.cpp
 Action DeclareConfig(CLI::App& app, Context& context);        // config.cpp
+Action DeclareDoctor(CLI::App& app, Context& context);        // doctor.cpp
 Action DeclareEmit(CLI::App& app, Context& context);          // emit.cpp
 Action DeclareHelp(CLI::App& app, Context& context);          // help.cpp
 Action DeclareReplayEvents(CLI::App& app, Context& context);  // replay_events.cpp

@@ -57,6 +57,14 @@ constexpr Example kConfigExamples[] = {
     {"gathering config print --output json | jq '.keys[\"http.listen\"].value'", "one setting, for a script"},
 };
 
+constexpr Example kDoctorExamples[] = {
+    {"gathering doctor", "before the first start, after an upgrade, or when something is wrong"},
+    {"gathering doctor --strict", "for CI: warnings fail, too"},
+    {"gathering doctor --output json |\n"
+     "  jq -r '.checks[] | select(.verdict == \"failed\") | .name'",
+     "what failed, for a script"},
+};
+
 constexpr Example kHelpExamples[] = {
     {"gathering help serve", "all about one command"},
     {"gathering help exit-codes", "what the exit codes mean"},
@@ -125,6 +133,13 @@ constexpr ExitMeaning kConfigExits[] = {
     {Exit::kConfig, "the configuration cannot be used; stderr says why, a line for each problem"},
 };
 
+constexpr ExitMeaning kDoctorExits[] = {
+    {Exit::kOk, "nothing failed"},
+    {Exit::kFailure, "something failed; with --strict: or deserves a warning"},
+    {Exit::kUsage, "the command line is wrong"},
+    {Exit::kConfig, "the configuration cannot be used"},
+};
+
 constexpr ExitMeaning kMigrateExits[] = {
     {Exit::kOk, "done; check: the schema is at head"},
     {Exit::kFailure, "failed, or the answer was no; stderr says why"},
@@ -190,7 +205,7 @@ Action DeclareServe(CLI::App& app, Context& context) {
 
 constexpr Command kCommands[] = {
     {.name = "bench-db",
-     .help = "Measure the database, and what pool, pipeline and single statements gain",
+     .help = "Measure the database, the pool and the pipeline",
      .about =
          "Makes the schema gathering_bench in the configured database, measures in it, and removes it; it "
          "asks first when the database has tables of its own. Reads one agent, a circle with its members, "
@@ -249,6 +264,23 @@ constexpr Command kCommands[] = {
      .examples = kConfigExamples,
      .declare = &DeclareConfig,
      .exits = kConfigExits},
+    {.name = "doctor",
+     .help = "Check everything the daemon needs",
+     .about =
+         "Checks the configuration, the database (how it can be reached, version, rights, schema, "
+         "connections, clock, durability), Redis where it is configured, clock and limits of this "
+         "machine, directories, and whether the addresses to listen on are free or served by a "
+         "daemon. Each check is ok, a warning, failed or skipped, with what was found and what to do.\n\n"
+         "It starts, makes and changes nothing and may run beside a daemon. Of the private PostgreSQL "
+         "it sees programs, user and files, and asks the server only while a daemon runs it. It "
+         "answers for the user it runs as: be the daemon's user to know what the daemon may do.\n\n"
+         "Subjects are looked at side by side, each for --timeout at most: what does not answer by "
+         "then has failed. It ends with 0 when nothing failed, with 1 when something did, and with 78 "
+         "when the configuration cannot be used; checks that do not need what is wrong in it are made "
+         "all the same.",
+     .examples = kDoctorExamples,
+     .declare = &DeclareDoctor,
+     .exits = kDoctorExits},
     {.name = "emit",
      .help = "Write the files that are generated from the tables",
      .about = "Writes completions, manual pages or the example configuration into a directory.",
@@ -272,7 +304,7 @@ constexpr Command kCommands[] = {
      .exits = kMigrateExits,
      .see = "gathering-serve(1)"},
     {.name = "replay-events",
-     .help = "Bring events of the past somewhere again, or try settings on them",
+     .help = "Replay past events, or try settings on them",
      .about =
          "Reads the log of the configured database, or with --input what --output wrote. The log is read up "
          "to what was newest when it began, in its order. Without --output, --dry-run or --what-if the "
@@ -397,7 +429,7 @@ std::span<const ExitMeaning> ExitMeanings() {
   return kExitMeanings;
 }
 
-LoadedConfig Context::Load() const {
+LoadAttempt Context::TryLoad() const {
   LoadOptions options{
       .flags = flags, .environment = environment, .file = config_file, .root = ::geteuid() == 0};
   if (options.file.empty()) {
@@ -409,9 +441,14 @@ LoadedConfig Context::Load() const {
   if (!level_given && verbosity != Verbosity::kNormal) {
     options.flags.push_back({"--log-level", verbosity == Verbosity::kVerbose ? "debug" : "error"});
   }
-  LoadedConfig loaded = LoadConfig(options);
-  for (const std::string& warning : loaded.warnings) Say("warning: " + warning);
-  return loaded;
+  return TryLoadConfig(options);
+}
+
+LoadedConfig Context::Load() const {
+  LoadAttempt attempt = TryLoad();
+  if (!attempt.problems.empty()) throw ConfigError{std::move(attempt.problems)};
+  for (const std::string& warning : attempt.loaded.warnings) Say("warning: " + warning);
+  return std::move(attempt.loaded);
 }
 
 void Context::Say(std::string_view line) const {

@@ -22,8 +22,6 @@
 namespace gathering::cmd {
 namespace {
 
-constexpr std::chrono::seconds kConnectTimeout{3};
-constexpr std::chrono::seconds kAnswerTimeout{10};
 constexpr std::size_t kAnswerBytesMax = 16 * 1'024 * 1'024;
 constexpr std::size_t kTokenBytesMax = 8'192;
 constexpr int kAnyPort = 80;  // a socket file has none
@@ -116,6 +114,22 @@ DaemonClient::DaemonClient(const Context& context, const DaemonOptions& options)
   socket_ = ChosenSocket(context);
 }
 
+DaemonClient DaemonClient::At(const std::string& address, std::chrono::milliseconds patience) {
+  constexpr std::string_view kUnix = "unix:";
+  DaemonClient client;
+  if (address.starts_with(kUnix)) {
+    client.socket_ = address.substr(kUnix.size());
+  } else {
+    const std::size_t colon = address.rfind(':');
+    std::string host = address.substr(0, colon);
+    if (host == "0.0.0.0") host = "127.0.0.1";  // every address is this one, too
+    if (host == "[::]") host = "[::1]";
+    client.url_ = fmt::format("http://{}{}", host, address.substr(colon));
+  }
+  client.connect_timeout_ = client.answer_timeout_ = patience;
+  return client;
+}
+
 std::string DaemonClient::Get(const std::string& target) const {
   httplib::Client client =
       url_.empty() ? httplib::Client{socket_, kAnyPort} : httplib::Client{std::string{url_}};
@@ -125,9 +139,9 @@ std::string DaemonClient::Get(const std::string& target) const {
     headers.emplace("Host", "localhost");
   }
   if (!token_.empty()) headers.emplace("Authorization", "Bearer " + token_);
-  client.set_connection_timeout(kConnectTimeout);
-  client.set_read_timeout(kAnswerTimeout);
-  client.set_write_timeout(kAnswerTimeout);
+  client.set_connection_timeout(connect_timeout_);
+  client.set_read_timeout(answer_timeout_);
+  client.set_write_timeout(answer_timeout_);
   std::string body;
   const httplib::Result result = client.Get(target, headers, [&body](const char* data, std::size_t size) {
     if (body.size() + size > kAnswerBytesMax) return false;

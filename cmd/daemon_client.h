@@ -1,6 +1,7 @@
 #pragma once
 // The running daemon as commands ask it: over its control socket, where the file's permissions decide who
 // may, or at a URL with an administrator's token.
+#include <chrono>
 #include <string>
 
 #include "cmd/command.h"
@@ -22,12 +23,16 @@ class DaemonClient {
   // nothing.
   DaemonClient(const Context& context, const DaemonOptions& options);
 
+  // Whoever listens at an address of http.listen, without a token; waits `patience` at most for each step.
+  [[nodiscard]] static DaemonClient At(const std::string& address, std::chrono::milliseconds patience);
+
   // The body of the answer to GET `target`, a path with its query.  Waits some seconds at most.  Throws Error
   // with a sentence that says what to do: kUnavailable when no daemon answers or it cannot serve now,
   // kForbidden when it wants another token.
   [[nodiscard]] std::string Get(const std::string& target) const;
 
  private:
+  DaemonClient() = default;
   [[nodiscard]] const std::string& place() const { return url_.empty() ? socket_ : url_; }
   [[nodiscard]] Error NoAnswer() const;
   [[nodiscard]] Error Refusal(int status, const std::string& target, const std::string& body) const;
@@ -35,6 +40,8 @@ class DaemonClient {
   std::string url_;
   std::string socket_;
   std::string token_;  // only with a URL
+  std::chrono::milliseconds connect_timeout_{3'000};
+  std::chrono::milliseconds answer_timeout_{10'000};
 };
 
 }  // namespace gathering::cmd

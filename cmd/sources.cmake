@@ -9,6 +9,8 @@ set(GATHERING_CMD_SOURCES
   cmd/completion.cpp
   cmd/config.cpp
   cmd/daemon_client.cpp
+  cmd/doctor.cpp
+  cmd/doctor_text.cpp
   cmd/emit.cpp
   cmd/help.cpp
   cmd/interrupt.cpp

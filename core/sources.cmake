@@ -51,6 +51,15 @@ set(GATHERING_CORE_SOURCES
   core/db/row.cpp
   core/db/sql_split.cpp
   core/db/statistics.cpp
+  core/doctor/configuration.cpp
+  core/doctor/database.cpp
+  core/doctor/doctor.cpp
+  core/doctor/embedded.cpp
+  core/doctor/examination.cpp
+  core/doctor/files.cpp
+  core/doctor/machine.cpp
+  core/doctor/ports.cpp
+  core/doctor/redis.cpp
   core/events/bus.cpp
   core/events/consumers.cpp
   core/events/changes.cpp
@@ -122,6 +131,7 @@ set(GATHERING_SQL
   core/db/catalog.sql
   core/db/connections.sql
   core/db/migrate.sql
+  core/doctor/doctor.sql
   core/events/consumers.sql
   core/events/counts.sql
   core/events/log.sql

@@ -21,18 +21,19 @@ constexpr std::string_view kBase64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 
 class Check {
  public:
-  Check(LoadedConfig& loaded, std::vector<std::string>& problems) : loaded_(loaded), problems_(problems) {}
+  explicit Check(LoadAttempt& attempt) : attempt_(attempt), loaded_(attempt.loaded) {}
 
   void Problem(std::string_view key, std::string_view what) {
-    problems_.push_back(fmt::format("{}: {} {}", loaded_.origins[std::string{key}], key, what));
+    attempt_.problems.push_back(fmt::format("{}: {} {}", loaded_.origins[std::string{key}], key, what));
+    attempt_.refused.emplace(key);
   }
   void Warn(std::string_view key, std::string_view what) {
     loaded_.warnings.push_back(fmt::format("{}: {} {}", loaded_.origins[std::string{key}], key, what));
   }
 
  private:
+  LoadAttempt& attempt_;
   LoadedConfig& loaded_;
-  std::vector<std::string>& problems_;
 };
 
 bool IsBcrypt(std::string_view text) {
@@ -182,8 +183,9 @@ bool LooksLikeHash(std::string_view text) {
   return std::count(text.begin(), text.end(), '$') == 5;
 }
 
-void CheckConfig(LoadedConfig& loaded, const Environment& environment, std::vector<std::string>& problems) {
-  Check check{loaded, problems};
+void CheckConfig(LoadAttempt& attempt, const Environment& environment) {
+  LoadedConfig& loaded = attempt.loaded;
+  Check check{attempt};
   CheckHttp(loaded.config.http, check);
   CheckDatabase(loaded.config.database, loaded.origins["database.url"], check);
   CheckAuth(loaded.config.auth, environment, check);

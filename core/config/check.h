@@ -15,7 +15,7 @@ namespace gathering::config {
 // Whether the text has the shape of a bcrypt or argon2id hash.
 [[nodiscard]] bool LooksLikeHash(std::string_view text);
 
-// Appends to `problems` and to the configuration's own warnings, each with the value's origin.
-void CheckConfig(LoadedConfig& loaded, const Environment& environment, std::vector<std::string>& problems);
+// Appends to the attempt's problems, refused keys and warnings, each line with the value's origin.
+void CheckConfig(LoadAttempt& attempt, const Environment& environment);
 
 }  // namespace gathering::config

@@ -57,16 +57,15 @@ class Loading {
  public:
   explicit Loading(const LoadOptions& options) : options_(options) {}
 
-  LoadedConfig Run() {
+  LoadAttempt Run() {
     for (const Key& key : config::Keys()) result_.origins[std::string{key.name}] = "default";
     ReadFile();
     ReadCredentials();
     ReadEnvironment();
     ReadFlags();
     ResolveDataDir();
-    config::CheckConfig(result_, options_.environment, problems_);
-    if (!problems_.empty()) throw ConfigError{std::move(problems_)};
-    return std::move(result_);
+    config::CheckConfig(attempt_, options_.environment);
+    return std::move(attempt_);
   }
 
  private:
@@ -76,12 +75,16 @@ class Loading {
   }
 
   void Problem(std::string_view where, std::string_view what) {
-    problems_.push_back(fmt::format("{}: {}", where, what));
+    attempt_.problems.push_back(fmt::format("{}: {}", where, what));
+  }
+  void Refuse(const Key& key, std::string_view where, std::string_view what) {
+    Problem(where, what);
+    attempt_.refused.emplace(key.name);
   }
 
   // Records where a value came from, unless it was refused.
   void Settle(const Key& key, std::string origin, const std::optional<std::string>& problem) {
-    if (problem) Problem(origin, *problem);
+    if (problem) Refuse(key, origin, *problem);
     result_.origins[std::string{key.name}] = std::move(origin);
   }
 
@@ -105,7 +108,10 @@ class Loading {
   // A secret in a file of its own.
   void SetFromFile(const Key& key, const std::string& path, const std::string& origin) {
     auto text = Slurp(path, origin);
-    if (!text) return;
+    if (!text) {
+      attempt_.refused.emplace(key.name);
+      return;
+    }
     if (text->ends_with('\n')) text->pop_back();
     if (text->ends_with('\r')) text->pop_back();
     Settle(key, origin, config::SetText(key, *text, result_.config));
@@ -128,12 +134,14 @@ class Loading {
       path = options_.default_file;
     }
     const auto text = Slurp(path, "file " + path);
+    attempt_.file_read = text.has_value();
     if (!text) return;
     result_.file = path;
     try {
       const toml::table table = toml::parse(*text, path);
       ReadTable(table, "");
     } catch (const toml::parse_error& error) {
+      attempt_.file_read = false;
       const auto& begin = error.source().begin;
       Problem(fmt::format("file {}:{}:{}", path, begin.line, begin.column), error.description());
     }
@@ -154,7 +162,7 @@ class Loading {
     const std::string origin = fmt::format("file {}:{}", result_.file, node.source().begin.line);
     if (const Key* key = config::FindKey(name)) {
       const auto value = FromNode(node);
-      if (!value) return Problem(origin, fmt::format("{} must be {}", name, config::Expected(*key)));
+      if (!value) return Refuse(*key, origin, fmt::format("{} must be {}", name, config::Expected(*key)));
       Settle(*key, origin, config::Set(*key, *value, result_.config));
       const bool secret =
           key->secrecy == Secrecy::kSecret ||
@@ -169,7 +177,7 @@ class Loading {
     const auto* path = node.as_string();
     if (!path) return Problem(origin, fmt::format("{} must be the path of a file", name));
     if (siblings.contains(key->name.substr(key->name.rfind('.') + 1))) {
-      return Problem(origin, fmt::format("{} and {} are both set; keep one", key->name, name));
+      return Refuse(*key, origin, fmt::format("{} and {} are both set; keep one", key->name, name));
     }
     WarnWhenOthersMayRead(path->get());
     SetFromFile(*key, path->get(), origin + " via " + path->get());
@@ -215,7 +223,7 @@ class Loading {
     const std::string file_name = name + "_FILE";
     const std::string path = key.secrecy == Secrecy::kOpen ? std::string{} : Variable(file_name);
     if (!text.empty() && !path.empty()) {
-      return Problem("environment " + name, fmt::format("{} is set too; keep one", file_name));
+      return Refuse(key, "environment " + name, fmt::format("{} is set too; keep one", file_name));
     }
     if (!text.empty()) Settle(key, "environment " + name, config::SetText(key, text, result_.config));
     if (path.empty()) return;
@@ -266,14 +274,16 @@ class Loading {
   void ResolveDataDir() {
     std::string& directory = result_.config.data_dir;
     if (directory.empty()) directory = DefaultDataDir();
-    if (directory.empty()) return Problem("data_dir", "there is no HOME to derive it from; give --data-dir");
+    if (directory.empty())
+      return Refuse(*config::FindKey("data_dir"), "data_dir",
+                    "there is no HOME to derive it from; give --data-dir");
     directory = fs::absolute(directory).lexically_normal().string();
     if (directory.size() > 1 && directory.ends_with('/')) directory.pop_back();
   }
 
   const LoadOptions& options_;
-  LoadedConfig result_;
-  std::vector<std::string> problems_;
+  LoadAttempt attempt_;
+  LoadedConfig& result_ = attempt_.loaded;
 };
 
 }  // namespace
@@ -283,8 +293,14 @@ ConfigError::ConfigError(std::vector<std::string> problems_in)
 
 ConfigError::ConfigError(std::string problem) : ConfigError(std::vector<std::string>{std::move(problem)}) {}
 
-LoadedConfig LoadConfig(const LoadOptions& options) {
+LoadAttempt TryLoadConfig(const LoadOptions& options) {
   return Loading{options}.Run();
+}
+
+LoadedConfig LoadConfig(const LoadOptions& options) {
+  LoadAttempt attempt = TryLoadConfig(options);
+  if (!attempt.problems.empty()) throw ConfigError{std::move(attempt.problems)};
+  return std::move(attempt.loaded);
 }
 
 void RequireServable(const LoadedConfig& loaded, bool (*is_route)(std::string_view)) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,6 +44,14 @@ struct LoadedConfig {
   std::string file;                   // the one that was read; empty: none
 };
 
+// What could be read, and all that is wrong with it.
+struct LoadAttempt {
+  LoadedConfig loaded;
+  std::vector<std::string> problems;           // one line each
+  std::set<std::string, std::less<>> refused;  // keys whose values cannot be used: what `loaded` has is none
+  bool file_read = true;                       // false: there may be settings that nobody knows
+};
+
 // The configuration cannot be used.  Exit code 78.
 class ConfigError : public std::exception {
  public:
@@ -55,6 +64,8 @@ class ConfigError : public std::exception {
  private:
   std::string text_;
 };
+
+[[nodiscard]] LoadAttempt TryLoadConfig(const LoadOptions& options);
 
 // Throws ConfigError.
 [[nodiscard]] LoadedConfig LoadConfig(const LoadOptions& options);

@@ -247,7 +247,7 @@ Binaries FindBinaries(const EmbeddedOptions& options, std::optional<int> wanted)
   }
   if (!best) {
     throw Error{Code::kUnavailable,
-                fmt::format("PostgreSQL's server programs were not found in {}: install the Debian package "
+                fmt::format("PostgreSQL's server programs were not found in {}; install the Debian package "
                             "postgresql-15 (or postgresql), or set database.binaries_dir to the directory of "
                             "`postgres` and `initdb`",
                             given ? options.binaries_dir : "/usr/lib/postgresql/*/bin or the usual places")};
@@ -255,7 +255,7 @@ Binaries FindBinaries(const EmbeddedOptions& options, std::optional<int> wanted)
   if (wanted && best->major != *wanted) {
     throw Error{
         Code::kRejected,
-        fmt::format("the cluster in {}/postgres was made by PostgreSQL {}, but {} holds PostgreSQL {}: "
+        fmt::format("the cluster in {}/postgres was made by PostgreSQL {}, but {} holds PostgreSQL {}; "
                     "install postgresql-{}, set database.binaries_dir, or upgrade it with pg_upgrade",
                     options.data_dir, *wanted, best->directory, best->major, *wanted)};
   }
@@ -282,15 +282,17 @@ Account ChooseAccount(const EmbeddedOptions& options, std::optional<uid_t> clust
   }
   if (!account) {
     throw Error{Code::kRejected,
-                "PostgreSQL does not run as root, and there is no user gathering or postgres: run "
+                "PostgreSQL does not run as root, and there is no user gathering or postgres; run "
                 "`adduser --system --group gathering`, or set database.embedded_user"};
   }
   if (cluster_owner && *cluster_owner != account->uid) {
     const auto owner = FindAccount(*cluster_owner);
     throw Error{
         Code::kRejected,
-        fmt::format("{}/postgres belongs to the user {}, but the server would run as {}", options.data_dir,
-                    owner ? owner->name : fmt::format("{}", *cluster_owner), account->name)};
+        fmt::format("{}/postgres belongs to the user {}, but the server would run as {}; be that user, "
+                    "or give another --data-dir",
+                    options.data_dir, owner ? owner->name : fmt::format("{}", *cluster_owner),
+                    account->name)};
   }
   return *account;
 }
@@ -306,7 +308,7 @@ void LetIn(const Account& account, const std::string& data_dir) {
   }
   if (!closed) return;
   throw Error{Code::kRejected,
-              fmt::format("PostgreSQL runs as the user {}, who cannot enter {} on the way to {}: "
+              fmt::format("PostgreSQL runs as the user {}, who cannot enter {} on the way to {}; "
                           "run `chmod o+x {}`, or choose another data directory with --data-dir",
                           account.name, *closed, data_dir, *closed)};
 }

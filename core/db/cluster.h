@@ -1,6 +1,7 @@
 #pragma once
 // What the files, users and processes of a private PostgreSQL cluster need, step by step.
-// Only core/db/embedded.cpp uses this; the order of the steps and the server's life are there.
+// core/db/embedded.cpp has the order of the steps and the server's life; core/doctor/embedded.cpp looks at
+// what is there with those that change nothing.
 //
 // Everything that can be put right by a person throws Error kRejected or kUnavailable with a
 // message that says how.

@@ -128,7 +128,7 @@ struct MayFind {
   std::string option;
   int code;
 };
-const std::vector<MayFind> kMayFind = {{"--fail-if", 3}, {"--check", 2}};
+const std::vector<MayFind> kMayFind = {{"--fail-if", 3}, {"--check", 2}, {"doctor --strict", 1}};
 
 // A machine as the manual's reader has it: a daemon with some events, files, a home, a service manager.
 class Machine {
