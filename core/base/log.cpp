@@ -1,13 +1,17 @@
 #include "core/base/log.h"
 
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cmath>
+#include <cstdlib>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -26,7 +30,7 @@ namespace gathering::log {
 namespace {
 
 constexpr std::size_t kLineBytesMax = 16 * 1024;
-constexpr std::size_t kLineBytesUsual = 400;
+constexpr std::size_t kLineBytesUsual = 512;
 constexpr std::size_t kEscapedMax = 6;      // bytes that one byte can become
 constexpr std::size_t kTailBytes = 32;      // kept free for `"cut":true}` and the end of the line
 constexpr std::size_t kChunkBytes = 4'096;  // a pipe that polls writable takes this much without blocking
@@ -34,21 +38,52 @@ constexpr std::size_t kGatheredBytesMax = 32 * 1024;
 constexpr int kPollMilliseconds = 200;
 constexpr int kFarewellPolls = 5;  // at Stop a reader who is stuck gets a second, not more
 
+constexpr std::chrono::seconds kDroppedInterval{1};  // between two lines about lines that were dropped
+
 constexpr std::string_view kNames[] = {"debug", "info", "warning", "error"};
 constexpr std::string_view kConsoleNames[] = {"DEBUG", "INFO ", "WARN ", "ERROR"};
+constexpr std::string_view kPriorities[] = {"<7>", "<6>", "<4>", "<3>"};  // of syslog
+
+thread_local const Context* current_context = nullptr;
+
+// How lines look.
+struct Layout {
+  bool json = false;
+  bool priorities = false;
+};
+
+// $JOURNAL_STREAM is inherited also by those whose stderr has become something else.
+bool IsJournal() {
+  const char* const stream = std::getenv("JOURNAL_STREAM");
+  struct stat status {};
+  if (stream == nullptr || ::fstat(STDERR_FILENO, &status) != 0) return false;
+  return stream == fmt::format("{}:{}", status.st_dev, status.st_ino);
+}
+
+Layout LayoutFor(LogFormat format) {
+  const bool terminal = ::isatty(STDERR_FILENO) != 0;
+  return {.json = format == LogFormat::kJson || (format == LogFormat::kAuto && !terminal),
+          .priorities = IsJournal()};
+}
 
 // --- one line ----------------------------------------------------------------------------------------
 
 // Appends to a line until it is full; whole characters only.
 class Line {
  public:
+  // `reserved` bytes are kept free for what comes at the end in any case.
+  explicit Line(std::size_t reserved) : bytes_max_(kLineBytesMax - kTailBytes - reserved) {
+    text_.reserve(kLineBytesUsual);
+  }
+
+  [[nodiscard]] std::size_t room() const { return bytes_max_ - std::min(text_.size(), bytes_max_); }
   [[nodiscard]] bool full() const { return full_; }
   [[nodiscard]] std::string& text() { return text_; }
 
   void Fill() { full_ = true; }
 
   void Raw(std::string_view text) {
-    if (text_.size() + text.size() > kLineBytesMax - kTailBytes) full_ = true;
+    if (text.size() > room()) full_ = true;
     if (!full_) text_ += text;
   }
 
@@ -57,10 +92,9 @@ class Line {
       const auto plain =
           static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), IsPlain) - text.begin());
       if (plain > 0) {
-        const std::size_t room =
-            kLineBytesMax - kTailBytes - std::min(text_.size(), kLineBytesMax - kTailBytes);
-        text_.append(text.substr(0, std::min(plain, room)));
-        full_ = plain > room;
+        const std::size_t taken = std::min(plain, room());
+        text_.append(text.substr(0, taken));
+        full_ = plain > taken;
         text.remove_prefix(plain);
         continue;
       }
@@ -88,11 +122,23 @@ class Line {
     Raw(character);
   }
 
+  const std::size_t bytes_max_;
   std::string text_;
   bool full_ = false;
 };
 
-void AppendJson(Line& line, const std::variant<std::string_view, std::int64_t, double, bool>& value) {
+std::string_view TextOf(const auto& characters) {
+  return {characters.data(), characters.size()};
+}
+
+// `form` takes the three names.
+std::string TailOf(const Context* context,
+                   fmt::format_string<const std::string&, std::string_view, std::string_view> form) {
+  if (context == nullptr || context->request_id.empty()) return {};
+  return fmt::format(form, context->request_id, TextOf(context->trace_id), TextOf(context->span_id));
+}
+
+void AppendJson(Line& line, const decltype(Field::value)& value) {
   if (const auto* text = std::get_if<std::string_view>(&value)) {
     line.Raw("\"");
     line.Escaped(*text);
@@ -109,19 +155,21 @@ void AppendJson(Line& line, const std::variant<std::string_view, std::int64_t, d
   }
 }
 
-std::string JsonLine(LogLevel level, Timestamp now, std::string_view message, Fields fields) {
-  Line line;
-  line.text().reserve(kLineBytesUsual);
+std::string JsonLine(std::string_view start, LogLevel level, std::string_view message, Fields fields) {
+  const std::string tail = TailOf(current_context, R"(,"request_id":"{}","trace_id":"{}","span_id":"{}")");
+  Line line{tail.size()};
+  line.Raw(start);
   line.Raw(R"({"time":")");
-  line.Raw(ToText(now));
+  line.Raw(ToText(SystemClock{}.WallNow()));
   line.Raw(R"(","level":")");
   line.Raw(kNames[static_cast<int>(level)]);
   line.Raw(R"(","msg":)");
   AppendJson(line, message);
   for (const Field& field : fields) {
     if (line.full()) break;
+    if (std::holds_alternative<std::monostate>(field.value)) continue;
     // A name goes in only with room for some of its value.
-    if (line.text().size() + kEscapedMax * field.name.size() + kTailBytes * 3 > kLineBytesMax) {
+    if (kEscapedMax * field.name.size() + kTailBytes * 2 > line.room()) {
       line.Fill();
       break;
     }
@@ -130,6 +178,7 @@ std::string JsonLine(LogLevel level, Timestamp now, std::string_view message, Fi
     line.Raw("\":");
     AppendJson(line, field.value);
   }
+  line.text() += tail;
   line.text() += line.full() ? R"(,"cut":true})" : "}";
   return std::move(line.text());
 }
@@ -140,15 +189,19 @@ bool PlainWord(std::string_view text) {
   });
 }
 
-std::string ConsoleLine(LogLevel level, Timestamp now, std::string_view message, Fields fields) {
+std::string ConsoleLine(std::string_view start, LogLevel level, std::string_view message, Fields fields) {
   constexpr std::int64_t kMillisPerDay = 86'400'000;
+  const Timestamp now = SystemClock{}.WallNow();
   const std::int64_t millis = ((now.micros / 1'000) % kMillisPerDay + kMillisPerDay) % kMillisPerDay;
-  Line line;
+  const std::string tail = TailOf(current_context, " request_id={} trace_id={} span_id={}");
+  Line line{tail.size()};
+  line.Raw(start);
   line.Raw(fmt::format("{:02}:{:02}:{:02}.{:03} {} ", millis / 3'600'000, millis / 60'000 % 60,
                        millis / 1'000 % 60, millis % 1'000, kConsoleNames[static_cast<int>(level)]));
   line.Escaped(message);
   for (const Field& field : fields) {
     if (line.full()) break;
+    if (std::holds_alternative<std::monostate>(field.value)) continue;
     line.Raw(" ");
     line.Escaped(field.name);
     line.Raw("=");
@@ -159,8 +212,14 @@ std::string ConsoleLine(LogLevel level, Timestamp now, std::string_view message,
       AppendJson(line, field.value);
     }
   }
+  line.text() += tail;
   if (line.full()) line.text() += " (cut)";
   return std::move(line.text());
+}
+
+std::string LineOf(Layout layout, LogLevel level, std::string_view message, Fields fields) {
+  const std::string_view start = layout.priorities ? kPriorities[static_cast<int>(level)] : "";
+  return layout.json ? JsonLine(start, level, message, fields) : ConsoleLine(start, level, message, fields);
 }
 
 // --- the way out ---------------------------------------------------------------------------------------
@@ -169,10 +228,20 @@ std::string ConsoleLine(LogLevel level, Timestamp now, std::string_view message,
 // the process.  While more lines wait in the queue they are gathered, and written together.
 class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
+  explicit StderrSink(Layout layout) : layout_(layout) {}
+
   // `queue` outlives the sink's last line.  Once nothing more comes from it, flush() writes the rest.
   void GatherFrom(spdlog::details::thread_pool& queue) { queue_ = &queue; }
   void StartFarewell() { farewell_.store(true, std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
+
+  // The last word, once nothing more comes from the queue, which had dropped `overrun` lines.
+  void Conclude(std::uint64_t overrun) {
+    const std::scoped_lock lock{mutex_};
+    queue_ = nullptr;
+    flush_();
+    TellDropped(overrun);
+  }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
@@ -180,9 +249,16 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
     gathered_ += '\n';
     if (queue_ != nullptr && gathered_.size() < kGatheredBytesMax && queue_->queue_size() > 0) return;
     flush_();
+    const std::uint64_t overrun = queue_ != nullptr ? queue_->overrun_counter() : 0;
+    if (overrun + lost() == told_) return;
+    const Clock::Steady now = SystemClock{}.Now();
+    if (told_at_ && now - *told_at_ < kDroppedInterval) return;
+    told_at_ = now;
+    TellDropped(overrun);
   }
   void flush_() override {
     const std::string_view unwritten = WriteAll(gathered_);
+    stuck_ = !unwritten.empty();
     lost_.fetch_add(static_cast<std::uint64_t>(std::ranges::count(unwritten, '\n')),
                     std::memory_order_relaxed);
     gathered_.clear();
@@ -194,6 +270,16 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
     if (text.size() <= kChunkBytes) return text.size();
     const std::size_t end = text.rfind('\n', kChunkBytes - 1);
     return end == std::string_view::npos ? kChunkBytes : end + 1;
+  }
+
+  // Only to a reader who takes what is written; until then the number grows.
+  void TellDropped(std::uint64_t overrun) {
+    const std::uint64_t dropped = overrun + lost();
+    if (dropped == told_ || stuck_) return;
+    const Scope nobody{nullptr};
+    const std::string line =
+        LineOf(layout_, LogLevel::kWarning, "log lines were dropped", {{"lines", dropped - told_}}) + '\n';
+    if (WriteAll(line).empty()) told_ = dropped;
   }
 
   // Answers what could not be written.
@@ -220,7 +306,11 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
 
   std::atomic<bool> farewell_{false};
   std::atomic<std::uint64_t> lost_{0};
+  const Layout layout_;
   // Guarded by the base's mutex.
+  std::uint64_t told_ = 0;  // of the lines dropped and lost
+  std::optional<Clock::Steady> told_at_;
+  bool stuck_ = false;  // the last lines found no reader
   int farewell_polls_ = 0;
   spdlog::details::thread_pool* queue_ = nullptr;
   std::string gathered_;
@@ -237,11 +327,11 @@ struct Writer {
 
   std::shared_mutex mutex;  // guards the pointers; held shared while a line is queued
   std::shared_ptr<spdlog::details::thread_pool> threads;
-  std::shared_ptr<StderrSink> sink = std::make_shared<StderrSink>();
+  std::shared_ptr<StderrSink> sink = std::make_shared<StderrSink>(LayoutFor(LogFormat::kAuto));
   std::shared_ptr<spdlog::logger> logger;
   std::uint64_t dropped_before = 0;  // by writers that have stopped
   std::atomic<LogLevel> level{LogLevel::kInfo};
-  std::atomic<bool> json{::isatty(STDERR_FILENO) == 0};
+  std::atomic<Layout> layout{LayoutFor(LogFormat::kAuto)};
 };
 
 Writer& TheWriter() {
@@ -261,10 +351,7 @@ bool Enabled(LogLevel level) {
 void Log(LogLevel level, std::string_view message, Fields fields) {
   if (!Enabled(level)) return;
   Writer& writer = TheWriter();
-  const Timestamp now = SystemClock{}.WallNow();
-  const std::string line = writer.json.load(std::memory_order_relaxed)
-                               ? JsonLine(level, now, message, fields)
-                               : ConsoleLine(level, now, message, fields);
+  const std::string line = LineOf(writer.layout.load(std::memory_order_relaxed), level, message, fields);
   const spdlog::string_view_t text{line.data(), line.size()};
   const std::shared_lock lock{writer.mutex};
   if (writer.logger) {
@@ -276,15 +363,24 @@ void Log(LogLevel level, std::string_view message, Fields fields) {
 
 }  // namespace
 
+Scope::Scope(const Context* context) : before_(std::exchange(current_context, context)) {}
+
+Scope::~Scope() {
+  current_context = before_;
+}
+
+const Context* Current() {
+  return current_context;
+}
+
 void Start(const LogConfig& config) {
   Stop();
   Writer& writer = TheWriter();
   writer.level.store(config.level, std::memory_order_relaxed);
-  const bool terminal = ::isatty(STDERR_FILENO) != 0;
-  writer.json.store(config.format == LogFormat::kJson || (config.format == LogFormat::kAuto && !terminal),
-                    std::memory_order_relaxed);
+  const Layout layout = LayoutFor(config.format);
+  writer.layout.store(layout, std::memory_order_relaxed);
   const std::unique_lock lock{writer.mutex};
-  writer.sink = std::make_shared<StderrSink>();
+  writer.sink = std::make_shared<StderrSink>(layout);
   writer.threads = std::make_shared<spdlog::details::thread_pool>(config.queue_max, 1);
   writer.sink->GatherFrom(*writer.threads);
   writer.logger = std::make_shared<spdlog::async_logger>("gathering", writer.sink, writer.threads,
@@ -298,10 +394,10 @@ void Stop() {
   writer.sink->StartFarewell();
   const std::uint64_t overrun = writer.threads->overrun_counter();
   writer.threads.reset();  // writes what waits and joins the thread
-  writer.sink->flush();
+  writer.sink->Conclude(overrun);
   writer.logger.reset();  // the queue refers to it, so only now
   writer.dropped_before += overrun + writer.sink->lost();
-  writer.sink = std::make_shared<StderrSink>();
+  writer.sink = std::make_shared<StderrSink>(writer.layout.load(std::memory_order_relaxed));
   writer.sink->StartFarewell();
 }
 

@@ -1,3 +1,4 @@
+#include "core/base/log.h"
 #include "core/health/process.h"
 #include "daemon/api/metrics_families.h"
 
@@ -37,6 +38,9 @@ void WriteProcessMetrics(Exposition& out) {
   const ProcessMetrics process = health::ReadProcess();
   WriteKnown(kSeconds, process, out);
   WriteKnown(kNumbers, process, out);
+  out.Begin(
+      {Kind::kCounter, "gathering_log_lines_dropped_total", "Log lines that nobody could take in time"});
+  out.Sample({}, log::Dropped());
   out.Begin({Kind::kInfo, "gathering_build_info", "Which program this is"});
   out.Sample({{"version", GATHERING_VERSION}}, 1);
 }

@@ -135,6 +135,7 @@ const std::set<std::string> kFamilies = {
     "gathering_http_requests_refused_busy_total",
     "gathering_http_requests_total",
     "gathering_http_timeouts_total",
+    "gathering_log_lines_dropped_total",
     "gathering_login_backoff_accounts",
     "gathering_login_backoff_accounts_waiting",
     "gathering_login_backoff_tries_total",
