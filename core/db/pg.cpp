@@ -44,11 +44,24 @@ std::string ConstraintOf(std::string_view verbose) {
   return std::string{rest.substr(0, rest.find('\n'))};
 }
 
+// "ERROR:  23505: duplicate key …" without what comes first, and without the lines behind it.
+std::string_view PrimaryOf(std::string_view verbose) {
+  verbose = verbose.substr(0, verbose.find('\n'));
+  constexpr std::size_t kStateBytes = 5;
+  const std::size_t severity = verbose.find(":  ");
+  const std::size_t text = severity == std::string_view::npos ? severity : severity + 3 + kStateBytes;
+  if (text == std::string_view::npos || verbose.substr(std::min(text, verbose.size()), 2) != ": ")
+    return verbose;
+  return verbose.substr(text + 2);
+}
+
 class Notices final : public pqxx::errorhandler {
  public:
   explicit Notices(pqxx::connection_base& connection) : pqxx::errorhandler(connection) {}
   bool operator()(const char message[]) noexcept override {
-    log::Debug("notice from the database", {{"notice", message}});
+    // Behind the first line may stand values.
+    const std::string_view text{message};
+    log::Debug("notice from the database", {{"notice", text.substr(0, text.find('\n'))}});
     return false;
   }
 };
@@ -154,8 +167,7 @@ void Connection::Translate(const std::exception& error, std::string_view what) {
   const std::string state = open() ? StateOf(error) : "";
   const Meaning meaning = MeaningOf(state);
   failure_ = std::max(failure_, meaning.failure);
-  Error translated{meaning.code, std::string{meaning.message},
-                   fmt::format("{}: {} {}", what, state.empty() ? "connection lost:" : state, error.what())};
+  Error translated{meaning.code, std::string{meaning.message}, CauseOf(what, state, PrimaryOf(error.what()))};
   translated.sqlstate = state;
   if (state.starts_with("23")) translated.constraint = ConstraintOf(error.what());
   if (meaning.code == Code::kUnavailable) translated.retry_after = kRetryAfter;

@@ -1,5 +1,7 @@
 #include "core/db/pg_error.h"
 
+#include <fmt/format.h>
+
 namespace gathering::db {
 
 Meaning MeaningOf(std::string_view sqlstate) {
@@ -28,6 +30,13 @@ Meaning MeaningOf(std::string_view sqlstate) {
     return {Code::kUnavailable, Failure::kStale, "the database accepts no changes now"};
   if (one_of("0A000", "26000")) return {Code::kInternal, Failure::kStale, "the database refused a statement"};
   return {Code::kInternal, Failure::kStatement, "the database refused a statement"};
+}
+
+std::string CauseOf(std::string_view what, std::string_view sqlstate, std::string_view primary) {
+  const bool quotes_values = sqlstate.starts_with("22");
+  return fmt::format("{}{}{} {}", what, what.empty() ? "" : ": ",
+                     sqlstate.empty() ? "connection lost:" : sqlstate,
+                     quotes_values ? "(a message about a value)" : primary);
 }
 
 }  // namespace gathering::db

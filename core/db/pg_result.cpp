@@ -55,11 +55,11 @@ SqlError ToError(const PGresult* result, std::string_view what) {
   const Meaning meaning = MeaningOf(state);
   std::string text{FieldOf(result, PG_DIAG_MESSAGE_PRIMARY)};
   if (text.empty()) text = PQresultErrorMessage(result);
+  const std::string cause = CauseOf(what, state, text);
   if (const auto detail = FieldOf(result, PG_DIAG_MESSAGE_DETAIL); !detail.empty())
     text.append("; ").append(detail);
   if (const auto hint = FieldOf(result, PG_DIAG_MESSAGE_HINT); !hint.empty()) text.append("; ").append(hint);
-  SqlError error{meaning.code, std::string{meaning.message},
-                 fmt::format("{}{}{} {}", what, what.empty() ? "" : ": ", state, text)};
+  SqlError error{meaning.code, std::string{meaning.message}, cause};
   error.sqlstate = state;
   error.text = std::move(text);
   if (state.starts_with("23")) error.constraint = FieldOf(result, PG_DIAG_CONSTRAINT_NAME);
