@@ -35,6 +35,7 @@ set(GATHERING_CORE_SOURCES
   core/dashboard/dashboard.cpp
   core/db/catalog.cpp
   core/db/cluster.cpp
+  core/db/costs.cpp
   core/db/embedded.cpp
   core/db/migrate.cpp
   core/db/migrate_dry_run.cpp

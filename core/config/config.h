@@ -87,6 +87,7 @@ struct LogConfig {
   LogLevel level = LogLevel::kInfo;
   LogFormat format = LogFormat::kAuto;
   std::uint32_t queue_max = 8'192;  // lines waiting to be written; beyond: the oldest is dropped and counted
+  std::chrono::milliseconds slow_request{1'000};  // those that take longer are told of; 0: none
 };
 
 // Limits in the notation of core/limits/rate.h; empty: none.

@@ -508,12 +508,18 @@ constexpr Key kKeys[] = {
      .legacy = "LOG_LEVEL",
      .flag = "--log-level"},
     {.name = "log.format",
-     .sentence = "How lines look; auto: console on a terminal, else json.",
+     .sentence =
+         "How lines look; auto: console on a terminal, else json.  In the journal of systemd each begins "
+         "with its priority.",
      .member = Choice{&GetLogChoice<&LogConfig::format>, &SetLogChoice<&LogConfig::format>, kFormats},
      .flag = "--log-format"},
     {.name = "log.queue_max",
      .sentence = "Lines that wait to be written; beyond it the oldest is dropped and counted.",
      .member = Number{&Log<&LogConfig::queue_max>, 16, 1'000'000}},
+    {.name = "log.slow_request",
+     .sentence =
+         "A request that takes at least so long is logged as a warning, with its statements; 0s: none is.",
+     .member = Milliseconds{&Log<&LogConfig::slow_request>, 0ms, 1h}},
 };
 
 consteval bool WellFormed(std::span<const Key> keys) {

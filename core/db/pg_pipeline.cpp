@@ -41,7 +41,7 @@ ResultOwner Ask(PGconn* connection, const std::string& sql) {
 }
 
 void DropNotice(void*, const PGresult* result) noexcept {
-  log::Debug("notice from the database", {{"notice", PQresultErrorMessage(result)}});
+  log::Debug("notice from the database", {{"notice", FieldOf(result, PG_DIAG_MESSAGE_PRIMARY)}});
 }
 
 const char* BarrierName() {
@@ -208,6 +208,7 @@ void Pipeline::MoveAvoided() {
 
 bool Pipeline::GiveUp(Pending& pending) {
   counters_->given_up.Add();
+  pending.took = TookBy(pending);
   if (std::erase(again_, &pending) > 0) return false;
   if (std::exchange(pending.queued_, false)) {
     std::erase(queue_, &pending);
@@ -221,8 +222,8 @@ bool Pipeline::GiveUp(Pending& pending) {
   for (Entry& entry : in_flight_) {
     if (entry.kind != Entry::Kind::kStatement) continue;
     if (entry.pending == &pending) {
-      entry.pending = nullptr;
       if (is_first) CancelRunning();
+      entry.pending = nullptr;
     }
     is_first = false;
   }
@@ -584,12 +585,19 @@ void Pipeline::BeginRunning() {
   running_since_ = clock_.Now();
 }
 
+QueryStatistics::Took Pipeline::TookBy(const Pending& pending) const {
+  const Steady now = clock_.Now();
+  const bool sent = pending.sent_at_ >= pending.submitted_at_;
+  if (!sent) return {.wait = now - pending.submitted_at_};
+  return {.wait = pending.sent_at_ - pending.submitted_at_, .run = now - pending.sent_at_};
+}
+
 void Pipeline::Answer(Pending& pending) {
   const bool failed = pending.outcome == Pending::Outcome::kError;
   counters_->statements.Add();
   if (failed) counters_->failed.Add();
-  const Steady sent = std::max(pending.sent_at_, pending.submitted_at_);
-  statistics_.Note(pending.query_, {sent - pending.submitted_at_, clock_.Now() - sent}, failed);
+  pending.took = TookBy(pending);
+  statistics_.Note(pending.query_, pending.took, failed);
   pending.OnAnswered();
 }
 
@@ -654,6 +662,9 @@ void Pipeline::CancelRunning() {
   if (now < cancelled_at_ + kCancelInterval) return;
   cancelled_at_ = now;
   counters_->cancels.Add();
+  const auto first = std::ranges::find(in_flight_, Entry::Kind::kStatement, &Entry::kind);
+  const bool known = first != in_flight_.end() && first->pending != nullptr;
+  const log::Scope scope{known ? first->pending->writes_for_ : nullptr};
   owner_.Cancel(link_->driver_->backend_pid, std::min(options_.patience, options_.statement_timeout));
 }
 

@@ -40,6 +40,7 @@
 #include "core/base/clock.h"
 #include "core/base/count.h"
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/db/connection.h"
 #include "core/db/params.h"
 #include "core/db/query.h"
@@ -108,7 +109,8 @@ class PipelineLink {
 };
 
 // One statement on its way.  Lives with its caller, and with it query and values, until
-// OnAnswered was called or Pipeline::GiveUp returned.
+// OnAnswered was called or Pipeline::GiveUp returned; by then `took` is known.  What the pipeline logs of it
+// is written for whom the thread wrote that made it.
 class Pending {
  public:
   enum class Outcome : std::uint8_t {
@@ -123,6 +125,7 @@ class Pending {
   Outcome outcome = Outcome::kMoved;
   std::optional<Rows> rows = {};
   std::optional<Error> error = {};
+  QueryStatistics::Took took = {};
 
  protected:
   ~Pending() = default;
@@ -131,6 +134,7 @@ class Pending {
   friend class Pipeline;
   const Query& query_;
   const Params& params_;
+  const log::Context* const writes_for_ = log::Current();
   Clock::Steady submitted_at_{};
   Clock::Steady sent_at_{};
   std::size_t bytes_ = 0;
@@ -223,6 +227,7 @@ class Pipeline {
   void Requeue();
   void BeginRunning();
 
+  [[nodiscard]] QueryStatistics::Took TookBy(const Pending& pending) const;
   void Answer(Pending& pending);
   void Move(Pending& pending);
   void Fail(Pending& pending, Error error);

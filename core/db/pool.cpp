@@ -69,7 +69,9 @@ class Pool::State {
     std::unique_ptr<Connection> connection;
     Steady retire_at{};
     Steady idle_since{};
-    std::optional<Steady> overdue_at;  // while the server is being waited for; guarded by mutex_
+    // While the server is being waited for; guarded by mutex_.
+    std::optional<Steady> overdue_at;
+    const log::Context* writes_for = nullptr;
   };
   // Who waits for a slot.  Lives on the waiting thread's stack.
   struct Waiter {
@@ -230,8 +232,9 @@ Rows Pool::State::Transaction::Execute(const Query& query, const Params& params)
   ++statements_;
   const Steady start = state_.clock_.Now();
   const auto note = [&](bool failed) {
-    if (state_.statistics_ != nullptr)
-      state_.statistics_->Note(query, {.run = state_.clock_.Now() - start}, failed);
+    const Steady::duration run = state_.clock_.Now() - start;
+    if (state_.statistics_ != nullptr) state_.statistics_->Note(query, {.run = run}, failed);
+    if (costs_ != nullptr) costs_->Note(query, run);
   };
   try {
     Rows rows = Call([&](Connection& connection) { return connection.Execute(query, params); });
@@ -519,6 +522,7 @@ void Pool::State::Serve() {
 void Pool::State::SetOverdue(Slot& slot, std::optional<Steady> moment) {
   std::scoped_lock lock{mutex_};
   slot.overdue_at = moment;
+  slot.writes_for = log::Current();
 }
 
 double Pool::State::Random() {
@@ -542,6 +546,7 @@ void Pool::State::Guard() {
       if (!slot->overdue_at || now < *slot->overdue_at) continue;
       slot->overdue_at.reset();
       slot->connection->Interrupt();
+      const log::Scope scope{slot->writes_for};
       log::Warn("the database does not answer; connection cut",
                 {{"backend", slot->connection->backend_pid()}});
     }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/db/costs.h"
 #include "core/db/executor.h"
 
 namespace gathering::db {
@@ -21,7 +22,11 @@ class Tx : public Executor {
   // Run so far, without BEGIN and COMMIT.
   [[nodiscard]] std::uint32_t statements() const { return statements_; }
 
+  // Tells `costs` of every statement from here on; it outlives the transaction.
+  void NoteIn(Costs* costs) { costs_ = costs; }
+
  protected:
+  Costs* costs_ = nullptr;
   std::uint32_t statements_ = 0;
   std::vector<std::function<void()>> after_commit_;
 };

@@ -77,25 +77,29 @@ void Database::Attach(loop::Loop& loop) {
   loops_.With([&](auto& loops) { loops.push_back(std::move(lanes)); });
 }
 
-db::Rows Database::Execute(const db::Query& query, const db::Params& params, Clock::Steady deadline) {
-  if (auto rows = OnLane(query, params, deadline)) return *std::move(rows);
+db::Rows Database::Execute(const db::Query& query, const db::Params& params, Clock::Steady deadline,
+                           db::Costs* costs) {
+  if (auto rows = OnLane(query, params, deadline, costs)) return *std::move(rows);
   const db::Mode mode = query.effect == db::Effect::kRead ? db::Mode::kRead : db::Mode::kWrite;
   return Transact(
-      mode, [&](db::Tx& tx) { return tx.Execute(query, params); }, deadline);
+      mode, [&](db::Tx& tx) { return tx.Execute(query, params); }, deadline, costs);
 }
 
 std::optional<db::Rows> Database::OnLane(const db::Query& query, const db::Params& params,
-                                         Clock::Steady deadline) {
+                                         Clock::Steady deadline, db::Costs* costs) {
   const bool rides = here_ != nullptr && query.pace == db::Pace::kQuick && loop::OnFiber() &&
                      config_.pipeline.connections > 0;
   if (!rides) return std::nullopt;
   const Written written{query.effect == db::Effect::kWrite ? &on_write_ : nullptr};
-  return here_->Next(query.effect).Execute(query, params, deadline);
+  return here_->Next(query.effect).Execute(query, params, deadline, costs);
 }
 
 void Database::CancelOne(int backend, std::chrono::milliseconds at_least) {
   const auto seconds = std::chrono::duration<double>(at_least).count();
-  const bool posted = canceller_.TryPost([this, backend, seconds] {
+  const log::Context* const writes_for = log::Current();
+  const bool posted = canceller_.TryPost([this, backend, seconds,
+                                          copy = writes_for != nullptr ? *writes_for : log::Context{}] {
+    const log::Scope scope{&copy};
     try {
       cancel_pool_.Run(
           db::Mode::kRead, [&](db::Tx& tx) { tx.Run(sql::kBackendCancel, std::int64_t{backend}, seconds); },

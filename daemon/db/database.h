@@ -19,6 +19,7 @@
 #include "core/base/guarded.h"
 #include "core/base/worker_pool.h"
 #include "core/config/config.h"
+#include "core/db/costs.h"
 #include "core/db/pool.h"
 #include "core/db/statistics.h"
 #include "daemon/db/connector.h"
@@ -53,14 +54,20 @@ class Database {
   void Attach(loop::Loop& loop);
 
   // One statement by itself, while the calling fiber sleeps; off a fiber it blocks.  Throws as
-  // db::Executor::Execute does.
-  [[nodiscard]] db::Rows Execute(const db::Query& query, const db::Params& params, Clock::Steady deadline);
+  // db::Executor::Execute does.  `costs`, if given, is told what it took, here and in Transact.
+  [[nodiscard]] db::Rows Execute(const db::Query& query, const db::Params& params, Clock::Steady deadline,
+                                 db::Costs* costs = nullptr);
 
   // `work(db::Tx&)` in a transaction, as db::Pool::Run, while the calling fiber sleeps.
   template <class F>
-  auto Transact(db::Mode mode, F&& work, Clock::Steady deadline) {
+  auto Transact(db::Mode mode, F&& work, Clock::Steady deadline, db::Costs* costs = nullptr) {
     const Written written{mode == db::Mode::kWrite ? &on_write_ : nullptr};
-    return loop::RunOn(workers_, deadline, [&] { return pool_.Run(mode, std::forward<F>(work), deadline); });
+    Meter meter{clock_, costs};
+    const auto metered = [&](db::Tx& tx) {
+      meter.Begin(tx);
+      return work(tx);
+    };
+    return loop::RunOn(workers_, deadline, [&] { return pool_.Run(mode, metered, deadline); });
   }
 
   [[nodiscard]] db::Pool& pool() { return pool_; }
@@ -80,8 +87,36 @@ class Database {
     }
   };
 
+  // Measures a transaction, however often it is run and however it ends: up to its first begin it waited.
+  class Meter {
+   public:
+    Meter(const Clock& clock, db::Costs* costs) : clock_(clock), costs_(costs) {
+      if (costs_ != nullptr) since_ = clock_.Now();
+    }
+    ~Meter() {
+      if (costs_ == nullptr) return;
+      const auto passed = clock_.Now() - since_;
+      begun_ ? costs_->AddBusy(passed) : costs_->AddWait(passed);
+    }
+    Meter(const Meter&) = delete;
+    Meter& operator=(const Meter&) = delete;
+
+    void Begin(db::Tx& tx) {
+      tx.NoteIn(costs_);
+      if (costs_ == nullptr || std::exchange(begun_, true)) return;
+      const auto now = clock_.Now();
+      costs_->AddWait(now - std::exchange(since_, now));
+    }
+
+   private:
+    const Clock& clock_;
+    db::Costs* const costs_;
+    Clock::Steady since_{};
+    bool begun_ = false;
+  };
+
   [[nodiscard]] std::optional<db::Rows> OnLane(const db::Query& query, const db::Params& params,
-                                               Clock::Steady deadline);
+                                               Clock::Steady deadline, db::Costs* costs);
   void CancelOne(int backend, std::chrono::milliseconds at_least);
 
   static thread_local LoopLanes* here_;  // of this thread's loop

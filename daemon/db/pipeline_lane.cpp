@@ -58,10 +58,15 @@ PipelineLane::~PipelineLane() {
 }
 
 std::optional<db::Rows> PipelineLane::Execute(const db::Query& query, const db::Params& params,
-                                              Clock::Steady deadline) {
+                                              Clock::Steady deadline, db::Costs* costs) {
   if (pipeline_.Avoids(query)) return std::nullopt;
   Waiting waiting{*this, query, params};
   waiting.Sleep(deadline);
+  if (costs != nullptr) {
+    costs->AddWait(waiting.took.wait);
+    costs->AddBusy(waiting.took.run);
+    costs->Note(query, waiting.took.run);
+  }
   switch (waiting.outcome) {
     case db::Pending::Outcome::kRows:
       return std::move(waiting.rows);

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/base/guarded.h"
+#include "core/db/costs.h"
 #include "core/db/pipeline.h"
 #include "daemon/db/connector.h"
 #include "daemon/loop/loop.h"
@@ -35,9 +36,9 @@ class PipelineLane final : private db::Pipeline::Owner,
 
   // Runs one statement while the calling fiber sleeps.  None: it is too slow for a pipeline and did
   // nothing, run it in a transaction.  Throws as db::Executor::Execute does, and kTimeout when `deadline`
-  // passes first; kInDoubt when a write had been sent by then.
+  // passes first; kInDoubt when a write had been sent by then.  `costs`, if given, is told what it took.
   [[nodiscard]] std::optional<db::Rows> Execute(const db::Query& query, const db::Params& params,
-                                                Clock::Steady deadline);
+                                                Clock::Steady deadline, db::Costs* costs);
 
   [[nodiscard]] db::Traffic traffic() const { return traffic_; }
   [[nodiscard]] db::PipelineStats Stats() const { return pipeline_.Stats(); }

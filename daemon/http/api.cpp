@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -14,6 +15,7 @@
 #include "daemon/http/rate_limits.h"
 #include "daemon/http/remembered.h"
 #include "daemon/http/status.h"
+#include "daemon/http/trace.h"
 #include "daemon/openapi/openapi.h"
 
 namespace gathering::http {
@@ -64,7 +66,8 @@ std::shared_ptr<const auth::Principal> AdministratorOfMachine(const AuthConfig& 
 // How far a request came, for its log line.
 struct Api::Progress {
   Clock::Steady started;
-  std::string request_id;
+  std::optional<std::string> parent_id = {};  // of its client's span
+  std::optional<std::string> trace_state = {};
   std::string_view route_id = kNoRoute;
   Tier tier = Tier::kNone;
 };
@@ -78,7 +81,7 @@ class Api::Account {
     const std::uint32_t statements = call_.statements() - before_;
     if (!statistics_.Note(route_, statements))
       log::Warn("a request needed more statements than its route may",
-                {{"route", route_.id}, {"statements", statements}, {"request_id", call_.request_id()}});
+                {{"route", route_.id}, {"statements", statements}});
   }
   Account(const Account&) = delete;
   Account& operator=(const Account&) = delete;
@@ -116,50 +119,62 @@ Api::Api(std::span<const std::span<const Route>> tables, Services& services)
       openapi_(openapi::Build(tables)),
       route_statistics_(tables) {}
 
-Api::Progress Api::Begin(const Request& request) {
-  Progress progress{.started = services_.clock.Now(), .request_id = {}};
+Api::Progress Api::Begin(const Request& request, log::Context& names) {
+  Progress progress{.started = services_.clock.Now()};
+  const auto parent = TraceParentOf(request);
+  if (parent) {
+    progress.parent_id.emplace(parent->parent_id.data(), parent->parent_id.size());
+    progress.trace_state = TraceStateOf(request);
+  }
+  if (!names.request_id.empty()) return progress;  // since its head was there
+  RequestIds::Names made = ids_.Next();
   const auto given_id = request.Find(kRequestIdHeader);
-  progress.request_id = given_id && IsRequestId(*given_id) ? std::string{*given_id} : ids_.Next();
+  const bool takes_given = given_id && IsRequestId(*given_id);
+  names.request_id = takes_given ? std::string{*given_id} : std::move(made.request_id);
+  names.trace_id = parent ? parent->trace_id : TraceIdOf(names.request_id);
+  names.span_id = made.span_id;
   return progress;
 }
 
 void Api::Finish(const Request& request, const Call& call, const Progress& progress, Response& response) {
-  Dress(request, call, progress, response);
+  Dress(request, call, response);
   const auto duration = services_.clock.Now() - progress.started;
   route_statistics_.NoteAnswer(call.has_route() ? &call.route() : nullptr, response.status, duration);
   Log(request, call, progress, duration, response);
+  const auto slow = services_.config.log.slow_request;
+  if (slow.count() > 0 && duration >= slow) LogSlow(request, call, progress, duration, response);
 }
 
 bool Api::Admit(const Request& request, const Context& context, Response& response) {
   if (Cors::IsPreflight(request)) return true;
   const Match match = router_.Find(request.method, request.path);
   if (match.kind != Match::Kind::kFound) return true;
-  Progress progress = Begin(request);
+  Progress progress = Begin(request, context.standing->names);
   progress.route_id = match.route->id;
   progress.tier = match.route->tier;
-  Call call{services_, request, context, progress.request_id};
+  const log::Scope scope{&context.standing->names};
+  Call call{services_, request, context, context.standing->names.request_id};
   call.set_route(*match.route);
   try {
     services_.rate_limits.Admit(request, *match.route, *context.standing);
     return true;
   } catch (const std::exception&) {
-    AnswerException({.route_id = progress.route_id, .request_id = progress.request_id}, response);
+    AnswerException({.route_id = progress.route_id, .request_id = call.request_id()}, response);
   }
   Finish(request, call, progress, response);
   return false;
 }
 
 void Api::Serve(const Request& request, const Context& context, Response& response) {
-  Progress progress = Begin(request);
   Standing own;
-  Call call{services_,
-            request,
-            {context.deadline, context.standing != nullptr ? context.standing : &own},
-            progress.request_id};
+  Standing& standing = context.standing != nullptr ? *context.standing : own;
+  Progress progress = Begin(request, standing.names);
+  const log::Scope scope{&standing.names};
+  Call call{services_, request, {context.deadline, &standing}, standing.names.request_id};
   try {
     Answer(request, call, progress, response);
   } catch (const std::exception&) {
-    AnswerException({.route_id = progress.route_id, .request_id = progress.request_id}, response);
+    AnswerException({.route_id = progress.route_id, .request_id = call.request_id()}, response);
   }
   Finish(request, call, progress, response);
 }
@@ -252,18 +267,17 @@ void Api::Authorise(const Request& request, Authority needed, Call& call) const 
   if (needed == Authority::kAdmin && !is_admin) throw Error{Code::kForbidden, "Admin access required"};
 }
 
-void Api::Dress(const Request& request, const Call& call, const Progress& progress,
-                Response& response) const {
+void Api::Dress(const Request& request, const Call& call, Response& response) const {
   const std::string_view origin = OriginOf(request);
   response.constant_headers = response.revalidates ? headers_.ForTagged(origin)
                               : IsPage(response)   ? headers_.ForPage(origin)
                                                    : headers_.ForApi(origin);
   response.varying_headers = call.standing().fields;
-  response.Set(kRequestIdHeader, progress.request_id);
+  response.Set(kRequestIdHeader, std::string{call.request_id()});
 }
 
-void Api::Log(const Request& request, const Call& call, const Progress& progress,
-              std::chrono::duration<double, std::milli> duration, const Response& response) const {
+void Api::Log(const Request& request, const Call& call, const Progress& progress, Milliseconds duration,
+              const Response& response) const {
   // Probes come every second and say nothing while they succeed.
   const bool is_probe = progress.tier == Tier::kHealth && response.status < 400;
   if (is_probe ? !log::DebugEnabled() : !log::InfoEnabled()) return;
@@ -277,16 +291,40 @@ void Api::Log(const Request& request, const Call& call, const Progress& progress
                     {"peer", request.peer},
                     {"client", call.standing().client},
                     {"user", call.has_principal() ? call.principal().user_id : std::string{}},
-                    {"request_id", progress.request_id}});
+                    {"parent_span_id", progress.parent_id},
+                    {"tracestate", progress.trace_state}});
+}
+
+void Api::LogSlow(const Request& request, const Call& call, const Progress& progress, Milliseconds duration,
+                  const Response& response) {
+  const db::Costs& costs = call.costs();
+  std::string queries;
+  for (const db::Costs::Entry& entry : costs.entries()) {
+    fmt::format_to(std::back_inserter(queries), "{}{} {}x {:.1f} ms", queries.empty() ? "" : ", ",
+                   entry.query->name, entry.count, Milliseconds{entry.run}.count());
+  }
+  if (const auto& rest = costs.rest(); rest.count > 0) {
+    fmt::format_to(std::back_inserter(queries), ", others {}x {:.1f} ms", rest.count,
+                   Milliseconds{rest.run}.count());
+  }
+  log::Warn("slow request", {{"method", Name(request.method)},
+                             {"route", progress.route_id},
+                             {"status", response.status},
+                             {"duration_ms", duration.count()},
+                             {"database_wait_ms", Milliseconds{costs.wait()}.count()},
+                             {"database_ms", Milliseconds{costs.busy()}.count()},
+                             {"queries", queries}});
 }
 
 void Api::Refuse(int status, std::string_view detail, Response& response) {
-  const std::string request_id = ids_.Next();
-  WriteProblem(status, detail, request_id, response);
+  RequestIds::Names made = ids_.Next();
+  log::Context names{.request_id = std::move(made.request_id), .trace_id = {}, .span_id = made.span_id};
+  names.trace_id = TraceIdOf(names.request_id);
+  const log::Scope scope{&names};
+  WriteProblem(status, detail, names.request_id, response);
   response.constant_headers = headers_.ForApi({});
-  response.Set(kRequestIdHeader, request_id);
-  log::Info("request refused",
-            {{"status", status}, {"detail", detail}, {"request_id", std::string_view{request_id}}});
+  response.Set(kRequestIdHeader, names.request_id);
+  log::Info("request refused", {{"status", status}, {"detail", detail}});
 }
 
 }  // namespace gathering::http

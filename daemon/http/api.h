@@ -9,7 +9,9 @@
 //
 // Every answer, whoever gives it, leaves with one X-Request-ID, the security headers and,
 // for an allowed origin, the CORS headers.  Errors are {"detail": …, "request_id": …};
-// `detail` is a sentence, or for 422 the list of broken rules.
+// `detail` is a sentence, or for 422 the list of broken rules.  Every log line written meanwhile carries the
+// request's id and that of its trace (daemon/http/trace.h); a request that takes long is logged with what it
+// did.
 //
 // A POST with an Idempotency-Key is handled as a whole in one transaction, which also keeps its answer: asked
 // again, because the first answer never arrived, it is answered the same and nothing is done twice.  The
@@ -60,20 +62,23 @@ class Api {
   [[nodiscard]] const Cors& cors() const { return cors_; }
 
  private:
+  using Milliseconds = std::chrono::duration<double, std::milli>;
   struct Progress;
   class Account;
   class Aftermath;
 
-  [[nodiscard]] Progress Begin(const Request& request);
+  [[nodiscard]] Progress Begin(const Request& request, log::Context& names);
   void Finish(const Request& request, const Call& call, const Progress& progress, Response& response);
   void Answer(const Request& request, Call& call, Progress& progress, Response& response);
   void AnswerOnce(std::string_view key, const Request& request, const Match& match, Call& call,
                   Response& response) const;
   void AnswerUnrouted(const Request& request, const Match& match, Response& response) const;
   void Authorise(const Request& request, Authority needed, Call& call) const;
-  void Dress(const Request& request, const Call& call, const Progress& progress, Response& response) const;
-  void Log(const Request& request, const Call& call, const Progress& progress,
-           std::chrono::duration<double, std::milli> duration, const Response& response) const;
+  void Dress(const Request& request, const Call& call, Response& response) const;
+  void Log(const Request& request, const Call& call, const Progress& progress, Milliseconds duration,
+           const Response& response) const;
+  static void LogSlow(const Request& request, const Call& call, const Progress& progress,
+                      Milliseconds duration, const Response& response);
 
   const std::span<const std::span<const Route>> tables_;
   Services& services_;

@@ -10,6 +10,7 @@
 #include "core/auth/principal.h"
 #include "core/base/clock.h"
 #include "core/base/worker_pool.h"
+#include "core/db/costs.h"
 #include "core/db/executor.h"
 #include "core/db/pool.h"
 #include "daemon/db/database.h"
@@ -123,7 +124,7 @@ class Call final : private db::Executor {
           const Tally tally{tx, statements_};
           return work(tx);
         },
-        deadline_);
+        deadline_, &costs_);
   }
 
   // While it lives, db() and Write use this transaction, whoever asks.
@@ -141,6 +142,9 @@ class Call final : private db::Executor {
   // How many statements this request has run so far.
   [[nodiscard]] std::uint32_t statements() const { return statements_; }
 
+  // What these cost.
+  [[nodiscard]] const db::Costs& costs() const { return costs_; }
+
  private:
   // Adds what a transaction ran, however it ends.
   struct Tally {
@@ -153,7 +157,7 @@ class Call final : private db::Executor {
   db::Rows Execute(const db::Query& query, const db::Params& params) override {
     if (joined_ != nullptr) return joined_->Execute(query, params);
     ++statements_;
-    return services_.database.Execute(query, params, deadline_);
+    return services_.database.Execute(query, params, deadline_, &costs_);
   }
 
   Services& services_;
@@ -164,6 +168,7 @@ class Call final : private db::Executor {
   std::string query_token_;
   std::string_view request_id_;
   std::uint32_t statements_ = 0;
+  db::Costs costs_;
   db::Tx* joined_ = nullptr;
   std::shared_ptr<const auth::Principal> principal_;
 };

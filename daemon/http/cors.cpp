@@ -13,7 +13,7 @@ constexpr std::string_view kMaxAge = "600";  // seconds
 constexpr std::string_view kMethods = "GET, POST, PUT, DELETE, PATCH, OPTIONS";
 constexpr std::string_view kHeaders =
     "Accept, Accept-Language, Authorization, Content-Language, Content-Type, Idempotency-Key, "
-    "X-Request-ID";
+    "X-Request-ID, traceparent, tracestate";
 constexpr std::string_view kExposed =
     "X-Request-ID, Idempotency-Replayed, Retry-After, "
     "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset";

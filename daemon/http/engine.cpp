@@ -138,6 +138,8 @@ class Engine::Server final : public httplib::Server {
  private:
   void Handle(Exchange& exchange) {
     if (exchange.request != nullptr) {
+      const Standing* const standing = exchange.context->standing;
+      const log::Scope scope{standing != nullptr ? &standing->names : nullptr};
       try {
         handler_(*exchange.request, *exchange.context, *exchange.response);
         exchange.failed = !CanBeSent(*exchange.response);

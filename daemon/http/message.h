@@ -15,6 +15,7 @@
 
 #include "core/auth/token.h"
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "daemon/http/stream.h"
 
 namespace gathering::http {
@@ -53,8 +54,9 @@ struct Request {
   [[nodiscard]] std::optional<std::string_view> Find(std::string_view name) const;
 };
 
-// What the rate limits said of a request.  Made before its body is read.
+// What is known of a request before its body is read: its names, and what the rate limits said.
 struct Standing {
+  log::Context names;  // without a request id: not begun
   bool decided = false;
   bool exempt = false;
   std::string client;  // an address, kUnixPeer or kControlPeer; empty until decided

@@ -74,10 +74,7 @@ void AnswerError(const Error& error, const Failure& failure, Response& response)
   }
   if (status < kServerErrors) return;
   const auto write = error.code == Code::kInternal ? &log::Error : &log::Warn;
-  write("request failed", {{"route", failure.route_id},
-                           {"request_id", failure.request_id},
-                           {"error", error.message},
-                           {"cause", error.cause}});
+  write("request failed", {{"route", failure.route_id}, {"error", error.message}, {"cause", error.cause}});
 }
 
 // `error` is where the clients of the system we replace look.
@@ -90,10 +87,8 @@ void AnswerRateLimited(const RateLimited& refusal, const Failure& failure, Respo
 
 void AnswerBug(std::string_view what, const Failure& failure, Response& response) {
   WriteProblem(kServerErrors, kOurFault, failure.request_id, response);
-  log::Error("request failed", {{"route", failure.route_id},
-                                {"request_id", failure.request_id},
-                                {"error", "an exception nobody expected"},
-                                {"cause", what}});
+  log::Error("request failed",
+             {{"route", failure.route_id}, {"error", "an exception nobody expected"}, {"cause", what}});
 }
 
 }  // namespace
@@ -118,8 +113,7 @@ void AnswerException(const Failure& failure, Response& response) {
   } catch (const std::bad_alloc&) {
     WriteProblem(503, "out of memory", failure.request_id, response);
     response.Set("Retry-After", "1");
-    log::Error("request failed",
-               {{"route", failure.route_id}, {"request_id", failure.request_id}, {"error", "out of memory"}});
+    log::Error("request failed", {{"route", failure.route_id}, {"error", "out of memory"}});
   } catch (const std::exception& error) {
     AnswerBug(error.what(), failure, response);
   }

@@ -13,7 +13,7 @@ void WriteProblem(int status, std::string_view detail, std::string_view request_
 // What a request was doing when it failed.
 struct Failure {
   std::string_view route_id;
-  std::string_view request_id;
+  std::string_view request_id;  // for the client; log lines have it anyway
 };
 
 // Replaces `response` by the answer to an exception.  What a client may not know goes to the log.

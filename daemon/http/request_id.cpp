@@ -42,13 +42,16 @@ bool IsRequestId(std::string_view text) {
   return bare[12] == '4' && std::string_view{"89abAB"}.find(bare[16]) != std::string_view::npos;
 }
 
-RequestIds::RequestIds() : high_seed_(Seed()), low_seed_(Seed()) {}
+RequestIds::RequestIds() : high_seed_(Seed()), low_seed_(Seed()), span_seed_(Seed()) {}
 
-std::string RequestIds::Next() {
+RequestIds::Names RequestIds::Next() {
   const std::uint64_t step = kGolden * next_.fetch_add(1, std::memory_order_relaxed);
   const std::uint64_t high = (Mix(high_seed_ + step) & ~std::uint64_t{0xF000}) | 0x4000;
   const std::uint64_t low = (Mix(low_seed_ + step) >> 2) | (std::uint64_t{1} << 63);
-  return fmt::format("{:016x}{:016x}", high, low);
+  Names names{.request_id = fmt::format("{:016x}{:016x}", high, low), .span_id = {}};
+  const std::uint64_t span = std::max<std::uint64_t>(Mix(span_seed_ + step), 1);
+  fmt::format_to_n(names.span_id.data(), names.span_id.size(), "{:016x}", span);
+  return names;
 }
 
 }  // namespace gathering::http

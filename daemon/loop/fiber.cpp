@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "daemon/loop/loop.h"
 
 namespace gathering::loop {
@@ -19,7 +20,11 @@ constexpr std::chrono::seconds kComeBackAfter{1};
 class Errand final : public Posted {
  public:
   Errand(Loop& loop, const std::function<void()>& work)
-      : loop_(loop), inbox_(loop.inbox()), fiber_(loop.fibers().current()), work_(work) {}
+      : loop_(loop),
+        inbox_(loop.inbox()),
+        fiber_(loop.fibers().current()),
+        work_(work),
+        writes_for_(log::Current()) {}
 
   // On a worker.
   void RunOnWorker() {
@@ -28,6 +33,7 @@ class Errand final : public Posted {
       return;
     }
     try {
+      const log::Scope scope{writes_for_};
       work_();
     } catch (...) {
       failure_ = std::current_exception();
@@ -62,7 +68,8 @@ class Errand final : public Posted {
   Loop& loop_;
   const std::shared_ptr<Inbox> inbox_;
   Fiber* const fiber_;
-  const std::function<void()>& work_;  // on the fiber's stack: only for who claimed kRunning
+  const std::function<void()>& work_;     // on the fiber's stack: only for who claimed kRunning
+  const log::Context* const writes_for_;  // likewise
   std::exception_ptr failure_;
   std::atomic<State> state_{State::kQueued};
   std::atomic<int> owners_{2};

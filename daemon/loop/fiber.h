@@ -27,7 +27,8 @@ void SleepUntilWoken(const std::function<void(std::function<void()> wake)>& arra
 // fiber's stack.  Exceptions of `work` come out here.  Throws kUnavailable (with
 // Retry-After) when the pool's queue is full, kTimeout when `deadline` passed while
 // the job still waited in the queue; a job that runs is always waited for, so it must
-// be bounded by itself.  Off a fiber `work` simply runs (tests, start-up).
+// be bounded by itself.  Log lines of `work` are written for whom the fiber writes.
+// Off a fiber `work` simply runs (tests, start-up).
 void RunOnErased(WorkerPool& pool, std::optional<Clock::Steady> deadline, const std::function<void()>& work);
 
 template <class F>

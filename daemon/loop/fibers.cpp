@@ -12,6 +12,8 @@
 
 #include <boost/context/detail/fcontext.hpp>
 
+#include "core/base/log.h"
+
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define GATHERING_ASAN 1
@@ -179,7 +181,8 @@ class Fiber {
 #endif
 
   friend class Fibers;
-  bool ended_ = false;  // its job returned
+  const log::Context* writes_for_ = nullptr;  // while it does not run
+  bool ended_ = false;                        // its job returned
 };
 
 Fibers::~Fibers() {
@@ -212,7 +215,11 @@ void Fibers::Resume(Fiber& fiber) {
 
 void Fibers::Run(Fiber& fiber) {
   current_ = &fiber;
-  fiber.Enter();
+  {
+    const log::Scope scope{fiber.writes_for_};
+    fiber.Enter();
+    fiber.writes_for_ = log::Current();
+  }
   current_ = nullptr;
   after_slice_(*fiber.job);
   if (!std::exchange(fiber.ended_, false)) return;

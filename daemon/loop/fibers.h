@@ -4,7 +4,8 @@
 //
 // Each fiber has a stack of its own with a page below it that must not be touched, so an
 // overflow is a crash and not a corruption.  A fiber that ended keeps its stack for the next
-// job; beyond `parked_max` of them the memory goes back.  Belongs to the loop's thread.
+// job; beyond `parked_max` of them the memory goes back.  What a fiber's log lines are written for
+// (log::Scope) stays with it across switches.  Belongs to the loop's thread.
 #include <cstddef>
 #include <functional>
 #include <string_view>

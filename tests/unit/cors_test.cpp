@@ -48,7 +48,7 @@ TEST_CASE("a page of an allowed origin may ask for what the API offers") {
   CHECK(has("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, PATCH, OPTIONS"));
   CHECK(has("Access-Control-Allow-Headers",
             "Accept, Accept-Language, Authorization, Content-Language, Content-Type, Idempotency-Key, "
-            "X-Request-ID"));
+            "X-Request-ID, traceparent, tracestate"));
 }
 
 TEST_CASE("a page of any other origin may not, however alike it looks") {
@@ -121,11 +121,12 @@ TEST_CASE("request ids of ours are valid and never come twice") {
   RequestIds others;
   std::set<std::string> seen;
   for (int i = 0; i < 10'000; ++i) {
-    for (const std::string& id : {ids.Next(), others.Next()}) {
+    for (const auto& [id, span] : {ids.Next(), others.Next()}) {
       if (!IsRequestId(id) || !seen.insert(id).second) FAIL(id);
+      if (!seen.emplace(span.data(), span.size()).second) FAIL(id);
     }
   }
-  CHECK(seen.size() == 20'000);
+  CHECK(seen.size() == 40'000);
 }
 
 }  // namespace gathering::http

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/log.h"
 #include "daemon/loop/loop.h"
 #include "daemon/loop/timers.h"
 
@@ -136,6 +137,35 @@ TEST_CASE("work runs on another thread and its value comes back to the fiber", "
   CHECK(value == std::string(100, 'v'));
   CHECK(on_loop == after);
   CHECK(on_loop != on_worker);
+}
+
+TEST_CASE("whom log lines are written for stays with the fiber, and goes with its work", "[fiber]") {
+  Pool workers{2};
+  Fixture fixture;
+  constexpr std::size_t kFibers = 8;
+  std::array<log::Context, kFibers> contexts;
+  std::atomic<int> wrong{0};
+  for (const log::Context& mine : contexts) {
+    fixture.Go([&] {
+      const auto check = [&](const log::Context* expected) { wrong += log::Current() == expected ? 0 : 1; };
+      check(nullptr);
+      const log::Scope scope{&mine};
+      for (int i = 0; i < 20; ++i) {
+        SleepUntilWoken([&](const std::function<void()>& wake) { fixture.loop().Post(wake); });
+        check(&mine);
+        RunOn(workers.pool, std::nullopt, [&] { check(&mine); });
+        check(&mine);
+      }
+    });
+  }
+  fixture.WaitForAll();
+  std::promise<const log::Context*> of_loop;
+  fixture.loop().Post([&] { of_loop.set_value(log::Current()); });
+  CHECK(of_loop.get_future().get() == nullptr);
+  std::promise<const log::Context*> of_worker;
+  REQUIRE(workers.pool.TryPost([&] { of_worker.set_value(log::Current()); }));
+  CHECK(of_worker.get_future().get() == nullptr);
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("off a fiber work simply runs", "[fiber]") {
