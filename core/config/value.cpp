@@ -1,5 +1,6 @@
 #include "core/config/value.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <limits>
@@ -21,6 +22,8 @@ constexpr std::array<Unit, 4> kDurations = {{{"h", 3'600'000}, {"m", 60'000}, {"
 constexpr std::array<Unit, 4> kSizes = {{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}}};
 constexpr std::string_view kDigits = "0123456789";
 constexpr std::string_view kMask = "[secret]";
+constexpr std::string_view kPassword = "password";
+constexpr std::string_view kBlanks = " \t\n\v\f\r";
 
 // A whole number followed by one of `units`.
 std::optional<std::int64_t> ParseWithUnit(std::string_view text, std::span<const Unit> units) {
@@ -71,25 +74,80 @@ struct TomlText {
   }
 };
 
-// Where the value that starts at `at` stops: at its closing quote, or before one of `end`.
-std::size_t ValueEnd(std::string_view text, std::size_t at, std::string_view end) {
-  if (at >= text.size() || text[at] != '\'') return std::min(text.find_first_of(end, at), text.size());
-  std::size_t stop = at + 1;
-  while (stop < text.size() && text[stop] != '\'') stop += text[stop] == '\\' ? 2 : 1;
-  return std::min(stop + 1, text.size());
+// Bytes of a text that nobody is to see.
+struct Range {
+  std::size_t begin;
+  std::size_t end;
+};
+
+// Ranges that touch become one mask.
+std::string Masked(std::string_view text, std::vector<Range> ranges) {
+  std::sort(ranges.begin(), ranges.end(), [](Range a, Range b) { return a.begin < b.begin; });
+  std::string masked;
+  std::size_t shown = 0;  // up to here
+  bool open = false;
+  for (const Range& range : ranges) {
+    if (!open || range.begin > shown) masked.append(text.substr(shown, range.begin - shown)).append(kMask);
+    shown = std::max(shown, range.end);
+    open = true;
+  }
+  return masked.append(text.substr(shown));
 }
 
-// Replaces what follows each "password=" ("sslpassword=" too), with or without spaces around the sign.
-void MaskPasswords(std::string& text, std::string_view end) {
-  constexpr std::string_view kName = "password";
-  for (std::size_t at = text.find(kName); at != std::string::npos; at = text.find(kName, at)) {
-    at = text.find_first_not_of(' ', at + kName.size());
-    if (at == std::string::npos) return;
-    if (text[at] != '=') continue;
-    at = std::min(text.find_first_not_of(' ', at + 1), text.size());
-    text.replace(at, ValueEnd(text, at, end) - at, kMask);
-    at += kMask.size();
+// Where a keyword's value stops: behind its closing quote, or at a blank without a backslash.
+std::size_t ValueEnd(std::string_view text, std::size_t at) {
+  if (at < text.size() && text[at] == '\'') {
+    for (++at; at < text.size() && text[at] != '\''; ++at) at += text[at] == '\\' ? 1 : 0;
   }
+  for (; at < text.size() && kBlanks.find(text[at]) == std::string_view::npos; ++at)
+    at += text[at] == '\\' ? 1 : 0;
+  return std::min(at, text.size());
+}
+
+// What follows each "password=" ("sslpassword=" too), with or without blanks around the sign.
+std::vector<Range> KeywordPasswords(std::string_view text) {
+  std::vector<Range> ranges;
+  for (std::size_t at = text.find(kPassword); at != std::string_view::npos; at = text.find(kPassword, at)) {
+    at = std::min(text.find_first_not_of(kBlanks, at + kPassword.size()), text.size());
+    if (at == text.size() || text[at] != '=') continue;
+    const std::size_t begin = std::min(text.find_first_not_of(kBlanks, at + 1), text.size());
+    at = ValueEnd(text, begin);
+    ranges.push_back({begin, at});
+  }
+  return ranges;
+}
+
+// With its escapes read; what is no escape stays.
+std::string Unescaped(std::string_view text) {
+  std::string plain;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    unsigned char byte = 0;
+    const char* const digits = text.data() + i + 1;
+    const bool escape = text[i] == '%' && text.size() - i > 2 &&
+                        std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2;
+    plain += escape ? static_cast<char>(byte) : text[i];
+    i += escape ? 2 : 0;
+  }
+  return plain;
+}
+
+// Behind `authority`, where host and user begin.
+std::vector<Range> UrlPasswords(std::string_view text, std::size_t authority) {
+  std::vector<Range> ranges;
+  // Up to the last '@', so that a password with unescaped '/' or '@' in it does not show either.
+  const std::size_t at = text.rfind('@');
+  const std::size_t colon = text.find(':', authority);
+  if (at != std::string_view::npos && colon < at) ranges.push_back({colon + 1, at});
+  std::size_t begin = text.find('?', authority);
+  while (begin != std::string_view::npos && begin < text.size()) {
+    const std::size_t end = std::min(text.find('&', ++begin), text.size());
+    const std::size_t equals = text.substr(0, end).find('=', begin);
+    if (equals != std::string_view::npos &&
+        Unescaped(text.substr(begin, equals - begin)).ends_with(kPassword))
+      ranges.push_back({equals + 1, end});
+    begin = end;
+  }
+  return ranges;
 }
 
 }  // namespace
@@ -135,18 +193,10 @@ std::string ToToml(const Value& value) {
 }
 
 std::string WithoutPassword(std::string_view database_url) {
-  std::string text{database_url};
-  const std::size_t scheme = text.find("://");
-  if (scheme == std::string::npos) {
-    MaskPasswords(text, " \t\n");
-    return text;
-  }
-  // Up to the last '@', so that a password with unescaped '/' or '@' in it does not show either.
-  const std::size_t at = text.rfind('@');
-  const std::size_t colon = text.find(':', scheme + 3);
-  if (at != std::string::npos && colon < at) text.replace(colon + 1, at - colon - 1, kMask);
-  MaskPasswords(text, "&#");
-  return text;
+  const std::size_t scheme = database_url.find("://");
+  const bool is_url = scheme < database_url.find_first_of("= \t\n\v\f\r'");
+  return Masked(database_url,
+                is_url ? UrlPasswords(database_url, scheme + 3) : KeywordPasswords(database_url));
 }
 
 }  // namespace gathering::config

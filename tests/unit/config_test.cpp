@@ -372,6 +372,20 @@ TEST_CASE("the password inside a database URL is masked, whatever the form", "[c
   CHECK(WithoutPassword("postgresql:///gathering?host=/run/pg") == "postgresql:///gathering?host=/run/pg");
 }
 
+TEST_CASE("the password inside a database URL is masked as libpq reads it", "[config]") {
+  using config::WithoutPassword;
+  CHECK(WithoutPassword("password=a\\ b host=db") == "password=[secret] host=db");
+  CHECK(WithoutPassword("password\t=\tpw\thost=db") == "password\t=\t[secret]\thost=db");
+  CHECK(WithoutPassword("host=db password=\npw") == "host=db password=\n[secret]");
+  CHECK(WithoutPassword("password=a&b options=x://y") == "password=[secret] options=x://y");
+  CHECK(WithoutPassword("postgresql://db/x?p%61ssword=pw&sslmode=require") ==
+        "postgresql://db/x?p%61ssword=[secret]&sslmode=require");
+  CHECK(WithoutPassword("postgresql://db/x?password='a'b&sslmode=require") ==
+        "postgresql://db/x?password=[secret]&sslmode=require");
+  CHECK(WithoutPassword("postgresql://db:1/x?password=a@b") == "postgresql://db:[secret]");
+  CHECK(WithoutPassword("postgresql://ada:a?password=b@db/x").find("a?") == std::string::npos);
+}
+
 TEST_CASE("a database URL may name a Python driver, but no other database", "[config]") {
   LoadOptions options = Clean();
   options.environment["DATABASE_URL"] = "postgresql+asyncpg://ada@db/x";
