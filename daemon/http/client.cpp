@@ -1,5 +1,6 @@
 #include "daemon/http/client.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "core/base/error.h"
@@ -8,8 +9,8 @@
 namespace gathering::http {
 namespace {
 
-constexpr std::string_view kForwardedFor = "x-forwarded-for";
-constexpr std::string_view kForwarded = "forwarded";
+constexpr std::string_view kForwardedFor = "X-Forwarded-For";
+constexpr std::string_view kForwarded = "Forwarded";
 
 [[noreturn]] void Refuse(std::string_view field) {
   throw Error{Code::kRejected, std::string{field} + " cannot be read"};
@@ -57,11 +58,13 @@ std::optional<std::string_view> ForOf(std::string_view element) {
   return std::nullopt;
 }
 
-// What the proxies wrote, the nearest last.  Several lines are one list.
+// What the proxies wrote, the nearest last.  Several lines are one list.  A quote that is not closed would
+// swallow what the proxies wrote behind it.
 std::vector<std::string_view> Values(const Request& request, std::string_view name) {
   std::vector<std::string_view> values;
   for (const Header& header : request.headers) {
-    if (Lower(header.name) != name) continue;
+    if (!SameName(header.name, name)) continue;
+    if (std::ranges::count(header.value, '"') % 2 != 0) Refuse(name);
     for (const std::string_view value : SplitOutsideQuotes(header.value, ',')) values.push_back(value);
   }
   return values;
@@ -74,7 +77,7 @@ std::optional<Address> ClientOf(const Request& request, const limits::Policy& po
   const bool trusted = peer ? policy.Trusts(*peer) : policy.trusts_unix_peers();
   if (!trusted) return peer;
   const auto forwarded_for = Values(request, kForwardedFor);
-  const std::string_view field = forwarded_for.empty() ? "Forwarded" : "X-Forwarded-For";
+  const std::string_view field = forwarded_for.empty() ? kForwarded : kForwardedFor;
   const auto values = forwarded_for.empty() ? Values(request, kForwarded) : forwarded_for;
   std::optional<Address> client = peer;
   for (auto value = values.rbegin(); value != values.rend(); ++value) {

@@ -75,6 +75,17 @@ TEST_CASE("what a trusted proxy says and nobody can read is refused", "[client]"
   }
 }
 
+TEST_CASE("a quote that a client left open swallows no proxy's word", "[client]") {
+  const limits::Policy policy = Behind({"10.0.0.0/8"});
+  const auto refused = [&](const char* name, const char* value) {
+    CHECK_THROWS_AS(ClientText(policy, "10.0.0.1", {{name, value}}), Error);
+  };
+  refused("Forwarded", "for=6.6.6.6;x=\", for=192.0.2.1");
+  refused("Forwarded", "for=6.6.6.6;x=\", for=\"[2001:db8::7]:80\";proto=http");
+  refused("X-Forwarded-For", "6.6.6.6, \", 192.0.2.1");
+  CHECK(ClientText(policy, "10.0.0.1", {{"Forwarded", "for=6.6.6.6;x=\",\", for=192.0.2.1"}}) == "192.0.2.1");
+}
+
 TEST_CASE("a proxy on a unix socket is trusted when the word unix says so", "[client]") {
   const limits::Policy policy = Behind({"unix"});
   CHECK(ClientText(policy, "unix", {{"X-Forwarded-For", "203.0.113.9"}}) == "203.0.113.9");
