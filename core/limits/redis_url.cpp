@@ -117,6 +117,9 @@ RedisUrl ParseRedisUrl(std::string_view text) {
   url.tls = scheme == "rediss";
   std::string_view rest = text.substr(scheme_end + 3);
   std::string_view options = CutBehind(rest, '?');
+  // Else what follows would be repeated as an option, and is a password.
+  if (options.find('@') != std::string_view::npos)
+    Refuse("has a '?' before an '@'; write '?' as %3F, or '@' in an option as %40");
   ReadUser(url, rest);
   if (scheme == "unix") {
     url.socket = Unescaped(rest);

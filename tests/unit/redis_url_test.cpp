@@ -71,6 +71,8 @@ TEST_CASE("what is no Redis URL is refused with what would do, and no password i
   CHECK(Refusal("unix:///" + std::string(200, 'x')).find("over 107 bytes") != std::string::npos);
   CHECK(Refusal("redis://host?ssl_ca_certs=/x") ==
         "the Redis URL has the unknown option 'ssl_ca_certs'; use db");
+  CHECK(Refusal("redis://user:1?hunter2@host") ==
+        "the Redis URL has a '?' before an '@'; write '?' as %3F, or '@' in an option as %40");
   CHECK(Refusal("redis://:hunter2@host?x=1").find("hunter2") == std::string::npos);
 }
 
