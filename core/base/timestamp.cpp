@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::int64_t kMicrosPerSecond = 1'000'000;
 constexpr std::int64_t kSecondsPerDay = 86'400;
+constexpr std::int64_t kFirstSecond = -62'135'596'800;  // of the year 1
+constexpr std::int64_t kLastSecond = 253'402'300'799;   // of the year 9999
 
 struct Civil {
   std::chrono::year_month_day day;
@@ -84,7 +86,7 @@ bool Skip(std::string_view& text, char c) {
 
 std::optional<std::chrono::sys_days> TakeDay(std::string_view& text) {
   const auto year = Digits(text, 4);
-  if (!year || !Skip(text, '-')) return std::nullopt;
+  if (!year || *year == 0 || !Skip(text, '-')) return std::nullopt;
   const auto month = Digits(text, 2);
   if (!month || !Skip(text, '-')) return std::nullopt;
   const auto day = Digits(text, 2);
@@ -163,6 +165,7 @@ std::optional<Timestamp> ParseTimestamp(std::string_view text) {
   if (!offset || !text.empty()) return std::nullopt;
   const std::int64_t seconds =
       day->time_since_epoch().count() * kSecondsPerDay + *hour * 3600 + *minute * 60 + second - *offset;
+  if (seconds < kFirstSecond || seconds > kLastSecond) return std::nullopt;
   return Timestamp{seconds * kMicrosPerSecond + *fraction};
 }
 

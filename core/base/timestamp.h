@@ -33,10 +33,11 @@ struct Date {
 [[nodiscard]] std::string ToText(OffsetTimestamp moment);
 
 // Reads "2026-11-23T09:36:00.655715Z", the same with an offset or with a space
-// instead of the T (PostgreSQL's text form).  Without an offset UTC is meant.
+// instead of the T (PostgreSQL's text form).  Without an offset UTC is meant.  Only moments
+// of the years 1 to 9999 (UTC) are read, which are those that have a text to be read back.
 [[nodiscard]] std::optional<Timestamp> ParseTimestamp(std::string_view text);
 
-// Reads "YYYY-MM-DD" and checks that the day exists.
+// Reads "YYYY-MM-DD" and checks that the day exists; there is no year 0.
 [[nodiscard]] std::optional<Date> ParseDate(std::string_view text);
 
 // Of a day that exists, and back.

@@ -40,6 +40,16 @@ TEST_CASE("what is no moment is refused", "[timestamp]") {
   }
 }
 
+TEST_CASE("moments are of the years 1 to 9999, wherever their offset puts them", "[timestamp]") {
+  CHECK(ParseTimestamp("0001-01-01T00:00:00Z"));
+  CHECK(ParseTimestamp("9999-12-31T23:59:59.999999Z"));
+  for (const char* text :
+       {"0001-01-01T00:00:00+00:01", "0000-12-31T23:59:59Z", "9999-12-31T23:59:59-00:01"}) {
+    INFO(text);
+    CHECK_FALSE(ParseTimestamp(text));
+  }
+}
+
 TEST_CASE("what was printed is read back", "[timestamp]") {
   for (std::int64_t micros = -70'000'000 * kSecond; micros < 4'000'000'000 * kSecond;
        micros += 12'345'678'901'234) {
@@ -54,7 +64,8 @@ TEST_CASE("a day must exist", "[timestamp]") {
   CHECK(ToDate(DaysSinceEpoch({"2024-02-29"})) == Date{"2024-02-29"});
   CHECK(ToDate(Timestamp{-1}) == Date{"1969-12-31"});
   CHECK(ParseDate("2024-02-29") == Date{"2024-02-29"});
-  for (const char* text : {"", "2023-02-29", "2024-2-29", "2024-02-30", "2024-02-29T00:00:00", "tomorrow"}) {
+  for (const char* text :
+       {"", "0000-01-01", "2023-02-29", "2024-2-29", "2024-02-30", "2024-02-29T00:00:00", "tomorrow"}) {
     INFO(text);
     CHECK_FALSE(ParseDate(text));
   }
