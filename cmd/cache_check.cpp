@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -35,7 +36,9 @@ constexpr Metric kMetrics[] = {
     {"fill", &Fill},
     {"load_failures", [](const CacheLook& c) { return std::optional{ToDouble(c.load_failures)}; }},
     {"evictions",
-     [](const CacheLook& c) { return std::optional{ToDouble(c.evictions.entries + c.evictions.bytes)}; }},
+     [](const CacheLook& c) {
+       return std::optional{ToDouble(c.evictions.entries) + ToDouble(c.evictions.bytes)};
+     }},
     {"refused", [](const CacheLook& c) { return std::optional{ToDouble(c.refused)}; }},
 };
 
@@ -159,9 +162,8 @@ std::optional<std::string> CacheCondition::Find(const CacheLook& cache) const {
   if (!cache_.empty() && cache_ != cache.name) return std::nullopt;
   const std::optional<double> measured = kMetrics[metric_].read(cache);
   if (!measured || !Holds(*measured)) return std::nullopt;
-  const bool whole = *measured == static_cast<double>(static_cast<std::int64_t>(*measured));
-  const std::string number =
-      whole ? fmt::format("{}", static_cast<std::int64_t>(*measured)) : fmt::format("{:.4f}", *measured);
+  const bool whole = *measured == std::trunc(*measured);
+  const std::string number = fmt::format("{:.{}f}", *measured, whole ? 0 : 4);
   return fmt::format("{}: {} is {}, {}", cache.name, kMetrics[metric_].name, number, bound_);
 }
 

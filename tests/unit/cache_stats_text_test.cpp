@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "cmd/cache_check.h"
@@ -121,6 +122,15 @@ TEST_CASE("a condition is met or not, and nothing asked for meets none", "[cache
     INFO(wrong);
     CHECK_THROWS_AS(CacheCondition{wrong}, UsageError);
   }
+}
+
+TEST_CASE("counts as large as they come are held against a condition", "[cache-stats]") {
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+  CacheLook cache = Tokens(5, 5);
+  cache.entries = kMost;
+  cache.evictions = {.entries = kMost, .bytes = kMost};
+  CHECK(Contains(Checked("entries>1", cache).line, "tokens: entries is 9223372036854775808, >1"));
+  CHECK(Contains(Checked("evictions>1", cache).line, "tokens: evictions is 18446744073709551616, >1"));
 }
 
 TEST_CASE("the line of a check says what is wrong, critical first, and gives the numbers", "[cache-stats]") {
