@@ -14,10 +14,19 @@ namespace {
 constexpr std::string_view kHello = "retry: 1000\n\n";
 constexpr std::string_view kHeartbeat = ":\n\n";
 
+// Replayed events may be of any type; a line end in one would begin another field.
+std::string OnOneLine(std::string_view type) {
+  std::string line{type};
+  std::ranges::replace_if(
+      line, [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  return line;
+}
+
 }  // namespace
 
 std::string ToSse(const events::Record& record) {
-  return fmt::format("id: {}\nevent: {}\ndata: {}\n\n", record.sequence, record.type, schema::ToJson(record));
+  return fmt::format("id: {}\nevent: {}\ndata: {}\n\n", record.sequence, OnOneLine(record.type),
+                     schema::ToJson(record));
 }
 
 Wanted::Wanted(const events::RecordFilter& filter)

@@ -16,7 +16,7 @@
 
 namespace gathering::streams {
 
-// One event of a stream: its id, its type, and an events::Record.
+// One event of a stream: its id, its type (a line end in it as a space), and an events::Record.
 [[nodiscard]] std::string ToSse(const events::Record& record);
 
 // The events a filter fits, told in a moment.

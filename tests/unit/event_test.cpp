@@ -11,6 +11,8 @@
 #include "core/events/deduplicator.h"
 #include "core/events/event.h"
 #include "core/events/history.h"
+#include "core/events/log.h"
+#include "daemon/streams/sse.h"
 #include "tests/support/manual_clock.h"
 
 namespace gathering::events {
@@ -176,6 +178,15 @@ TEST_CASE("a history is bounded by number, bytes and age, and counts what leaves
     CHECK(history.Stats().expired == 1);
     CHECK(history.Stats().events == 2);
   }
+}
+
+TEST_CASE("a line end in a replayed event's type begins no field of its stream", "[events]") {
+  Record record;
+  record.sequence = 7;
+  record.type = "a\nid: 9\r\rdata: x";
+  const std::string sent = streams::ToSse(record);
+  CHECK(sent.starts_with("id: 7\nevent: a id: 9  data: x\ndata: {"));
+  CHECK(sent.find('\r') == std::string::npos);
 }
 
 TEST_CASE("every type of event has its name", "[events]") {
