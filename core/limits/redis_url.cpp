@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kSocketPathBytesMax = 107;  // of sockaddr_un
 constexpr std::uint32_t kDatabaseMax = 1'000'000;
+constexpr std::string_view kNameBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
 
 [[noreturn]] void Refuse(std::string_view why) {
   throw Error{Code::kInvalid, fmt::format("the Redis URL {}", why)};
@@ -69,7 +70,9 @@ void ReadOption(RedisUrl& url, std::string_view option) {
   } else if (url.tls && option == "ssl_keyfile") {
     url.key_file = value;
   } else {
-    Refuse(fmt::format("has the unknown option '{}'; use db{}", option,
+    // Only what may be a name is repeated: the refusal is one line.
+    const bool is_name = option.find_first_not_of(kNameBytes) == std::string_view::npos;
+    Refuse(fmt::format("has the unknown option '{}'; use db{}", is_name ? option : "…",
                        url.tls ? ", ssl_ca_certs, ssl_certfile or ssl_keyfile" : ""));
   }
 }
@@ -92,7 +95,7 @@ void ReadHost(RedisUrl& url, std::string_view rest) {
     rest.remove_prefix(1);
     const std::size_t end = rest.find(']');
     if (end == std::string_view::npos) Refuse("has an IPv6 address without a closing bracket");
-    url.host = std::string{rest.substr(0, end)};
+    url.host = Unescaped(rest.substr(0, end));
     rest.remove_prefix(end + 1);
     if (!rest.empty() && !rest.starts_with(':')) Refuse("has something between ']' and the port");
     if (!rest.empty()) rest.remove_prefix(1);

@@ -66,11 +66,13 @@ TEST_CASE("what is no Redis URL is refused with what would do, and no password i
   CHECK(Refusal("redis://:a%4@host") ==
         "the Redis URL has a % without two hexadecimal digits; write % itself as %25");
   CHECK(Refusal("redis://:a%00b@host") == "the Redis URL holds a zero byte");
+  CHECK(Refusal(std::string_view{"redis://[::1\0]", 15}) == "the Redis URL holds a zero byte");
   CHECK(Refusal("redis://user@host").find("without a password") != std::string::npos);
   CHECK(Refusal("unix://redis.sock").find("names no socket") != std::string::npos);
   CHECK(Refusal("unix:///" + std::string(200, 'x')).find("over 107 bytes") != std::string::npos);
   CHECK(Refusal("redis://host?ssl_ca_certs=/x") ==
         "the Redis URL has the unknown option 'ssl_ca_certs'; use db");
+  CHECK(Refusal("redis://host?a\nb=1") == "the Redis URL has the unknown option '…'; use db");
   CHECK(Refusal("redis://user:1?hunter2@host") ==
         "the Redis URL has a '?' before an '@'; write '?' as %3F, or '@' in an option as %40");
   CHECK(Refusal("redis://:hunter2@host?x=1").find("hunter2") == std::string::npos);
