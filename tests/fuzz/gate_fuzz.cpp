@@ -1,27 +1,18 @@
-// Feeds the gate arbitrary bytes, once whole and once in pieces whose sizes the input chooses,
-// and stops when the two readings differ or a promise of the gate is broken.
-//
-//   cmake -DCMAKE_CXX_COMPILER=clang++ -DGATHERING_FUZZ=ON …   then   gate_fuzz -max_total_time=60 corpus/
-#include <cstddef>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <string>
-#include <string_view>
-
+// The gate reads requests that follow each other, once whole and once in pieces whose sizes the input
+// chooses.
 #include "daemon/http/gate.h"
+#include "tests/fuzz/promise.h"
 
 namespace {
 
+using gathering::fuzz::HasAnyOf;
+using gathering::fuzz::Require;
 using gathering::http::Gate;
 using gathering::http::Request;
 using Verdict = Gate::Verdict;
 
-void Require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken promise: %s\n", what);
-  std::abort();
-}
+constexpr int kRequestsMax = 4;
+constexpr std::string_view kControls{"\r\n\0", 3};
 
 gathering::HttpLimits SmallLimits() {
   gathering::HttpLimits limits;
@@ -33,78 +24,92 @@ gathering::HttpLimits SmallLimits() {
   return limits;
 }
 
-Verdict Feed(Gate& gate, std::string& buffer) {
-  Verdict verdict = gate.Feed(buffer);
-  if (verdict == Verdict::kHead) {
-    verdict = gate.Feed(buffer);
-    Require(verdict != Verdict::kHead, "a head is announced once");
+// The gate over one buffer, and a text of everything a reader of its requests could see.
+class Reading {
+ public:
+  // Bytes in front, so that nothing relies on starting at 0.
+  Reading(const gathering::HttpLimits& limits, std::string_view in_front)
+      : limits_(limits), buffer_(in_front), gate_(limits) {
+    gate_.Reset(buffer_.size());
   }
-  return verdict;
-}
 
-bool HasNoControls(std::string_view text) {
-  for (const char c : text) {
-    if (c == '\r' || c == '\n' || c == '\0') return false;
+  void Append(std::string_view bytes) {
+    buffer_.append(bytes);
+    while (!over_ && Step()) {
+    }
   }
-  return true;
-}
+  [[nodiscard]] const std::string& seen() const { return seen_; }
 
-// A text of everything a reader of the request could see.
-std::string Judge(const gathering::HttpLimits& limits, const Gate& gate, Verdict verdict,
-                  const std::string& buffer) {
-  if (verdict == Verdict::kMore) return "more";
-  if (verdict == Verdict::kRefused) {
-    Require(gate.status() >= 400 && gate.status() <= 505, "a refusal has a status");
-    Require(!gate.keep_alive(), "a refusal ends the connection");
-    return "refused " + std::to_string(gate.status());
+ private:
+  // False: more bytes are needed, or it is over.
+  bool Step() {
+    const Verdict verdict = gate_.Feed(buffer_);
+    if (verdict == Verdict::kMore) return false;
+    if (verdict == Verdict::kHead) {
+      Require(!head_, "a head is announced once");
+      Require(gate_.head_done(), "an announced head is whole");
+      head_ = true;
+      return true;
+    }
+    if (verdict == Verdict::kRefused) {
+      Require(gate_.status() >= 400 && gate_.status() <= 505, "a refusal has a status");
+      Require(!gate_.keep_alive(), "a refusal ends the connection");
+      Require(!gate_.detail().empty(), "a refusal says why");
+      seen_ += "refused " + std::to_string(gate_.status());
+      over_ = true;
+      return false;
+    }
+    Tell();
+    over_ = !gate_.keep_alive() || ++requests_ == kRequestsMax;
+    head_ = false;
+    gate_.Reset(gate_.end());
+    return true;
   }
-  Request request;
-  gate.Describe(buffer, request);
-  Require(gate.is_for_server() || request.path.starts_with('/'), "a path starts with a slash");
-  Require(request.path.size() <= limits.path_bytes_max, "the path is bounded");
-  Require(request.body.size() <= limits.body_bytes_max, "the body is bounded");
-  Require(request.headers.size() <= limits.headers_max, "the fields are bounded");
-  Require(HasNoControls(request.path) && HasNoControls(request.query), "a target has no control bytes");
-  Require(gate.end() <= buffer.size(), "the request ends in the buffer");
-  std::string text = "request ";
-  text.append(request.path).append("?").append(request.query).append("\n");
-  int hosts = 0;
-  for (const auto& [name, value] : request.headers) {
-    Require(!name.empty() && HasNoControls(name) && HasNoControls(value), "a field has no control bytes");
-    if (name == "Host" || name == "host") ++hosts;
-    text.append(name).append(":").append(value).append("\n");
+
+  void Tell() {
+    Request request;
+    gate_.Describe(buffer_, request);
+    Require(gate_.is_for_server() || request.path.starts_with('/'), "a path starts with a slash");
+    Require(request.path.size() <= limits_.path_bytes_max, "the path is bounded");
+    Require(request.body.size() <= limits_.body_bytes_max, "the body is bounded");
+    Require(request.headers.size() <= limits_.headers_max, "the fields are bounded");
+    Require(!HasAnyOf(request.path, kControls) && !HasAnyOf(request.query, kControls),
+            "a target has no control bytes");
+    Require(gate_.end() <= buffer_.size(), "the request ends in the buffer");
+    seen_.append(Name(request.method)).append(" ").append(request.path).append("?").append(request.query);
+    seen_.append(gate_.keep_alive() ? "\n" : " close\n");
+    int hosts = 0;
+    for (const auto& [name, value] : request.headers) {
+      Require(!name.empty() && !HasAnyOf(name, " \t:") && !HasAnyOf(name, kControls) &&
+                  !HasAnyOf(value, kControls),
+              "a field has no control bytes");
+      if (gathering::http::SameName(name, "host")) ++hosts;
+      seen_.append(name).append(":").append(value).append("\n");
+    }
+    Require(hosts <= 1, "there is one Host at most");
+    seen_.append("|").append(request.body).append("|\n");
   }
-  Require(hosts <= 1, "there is one Host at most");
-  return text.append(request.body).append("|").append(buffer, gate.end());
-}
+
+  const gathering::HttpLimits& limits_;
+  std::string buffer_;
+  Gate gate_;
+  bool head_ = false;
+  bool over_ = false;
+  int requests_ = 0;
+  std::string seen_;
+};
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const gathering::HttpLimits limits = SmallLimits();
-  if (size == 0) return 0;
-  const std::size_t piece = data[0] % 16 + 1;
-  const std::string bytes{data + 1, data + size};
+  gathering::fuzz::Input input{data, size};
+  const std::uint8_t seed = input.Byte();
 
-  Gate whole{limits};
-  std::string at_once = bytes;
-  const Verdict verdict = Feed(whole, at_once);
-  const std::string expected = Judge(limits, whole, verdict, at_once);
-
-  // Behind other bytes, so that nothing relies on starting at 0.
-  constexpr std::string_view kBefore = "earlier";
-  Gate pieces{limits};
-  std::string buffer{kBefore};
-  pieces.Reset(kBefore.size());
-  Verdict last = Verdict::kMore;
-  std::size_t i = 0;
-  while (i < bytes.size() && last == Verdict::kMore) {
-    const std::size_t count = i + piece < bytes.size() ? piece : bytes.size() - i;
-    buffer.append(bytes, i, count);
-    i += count;
-    last = Feed(pieces, buffer);
-  }
-  buffer.append(bytes, i, std::string::npos);
-  Require(Judge(limits, pieces, last, buffer) == expected, "pieces read like the whole");
+  Reading whole{limits, ""};
+  whole.Append(input.Rest());
+  Reading cut{limits, "earlier"};
+  for (gathering::fuzz::Pieces pieces{input.Rest(), seed}; !pieces.done();) cut.Append(pieces.Next());
+  gathering::fuzz::RequireSame(cut.seen(), whole.seen(), "pieces read like the whole");
   return 0;
 }
