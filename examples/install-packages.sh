@@ -1,18 +1,23 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that building and running needs; does nothing when all are there.
 #
-#   examples/install-packages.sh                to build and run
-#   examples/install-packages.sh --with-tests   also what the tests need
+#   examples/install-packages.sh                    to build and run
+#   examples/install-packages.sh --with-tests       also what the tests need
+#   examples/install-packages.sh --with-packaging   also what tests/package/package.sh needs
 set -euo pipefail
+
+# Which PostgreSQL is the release's: its packages are named by their number.
+postgres=$(. /etc/os-release && case ${VERSION_ID:-} in 12) echo -15 ;; 13) echo -17 ;; esac)
 
 packages=(
   build-essential cmake ninja-build pkg-config ca-certificates
   libcli11-dev libpqxx-dev libpq-dev libcpp-httplib-dev nlohmann-json3-dev libspdlog-dev libtomlplusplus-dev
   libboost-context-dev libargon2-dev libcrypt-dev libssl-dev libhiredis-dev
-  postgresql-15 postgresql-client-15 curl jq
+  postgresql$postgres postgresql-client$postgres curl jq
 )
 for argument in "$@"; do
   case $argument in
+    --with-packaging) packages+=(curl debootstrap dpkg-dev gdb lintian) ;;
     --with-tests) packages+=(bash-completion bsdutils catch2 ccache chromium-headless-shell fish mandoc nginx openssl
                              prometheus redis-server zsh) ;;
     *) echo "install-packages.sh: unknown argument '$argument'" >&2; exit 2 ;;
