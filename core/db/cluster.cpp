@@ -248,8 +248,8 @@ Binaries FindBinaries(const EmbeddedOptions& options, std::optional<int> wanted)
   if (!best) {
     throw Error{Code::kUnavailable,
                 fmt::format("PostgreSQL's server programs were not found in {}; install the Debian package "
-                            "postgresql-15 (or postgresql), or set database.binaries_dir to the directory of "
-                            "`postgres` and `initdb`",
+                            "postgresql, or set database.binaries_dir to the directory of `postgres` and "
+                            "`initdb`",
                             given ? options.binaries_dir : "/usr/lib/postgresql/*/bin or the usual places")};
   }
   if (wanted && best->major != *wanted) {

@@ -10,11 +10,11 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <pqxx/pqxx>
 
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/db/pg_conninfo.h"
+#include "core/db/pg_driver.h"
 #include "core/db/pg_error.h"
 #include "core/db/pg_result.h"
 
@@ -55,17 +55,6 @@ std::string_view PrimaryOf(std::string_view verbose) {
   return verbose.substr(text + 2);
 }
 
-class Notices final : public pqxx::errorhandler {
- public:
-  explicit Notices(pqxx::connection_base& connection) : pqxx::errorhandler(connection) {}
-  bool operator()(const char message[]) noexcept override {
-    // Behind the first line may stand values.
-    const std::string_view text{message};
-    log::Debug("notice from the database", {{"notice", text.substr(0, text.find('\n'))}});
-    return false;
-  }
-};
-
 class DriverResult final : public Result {
  public:
   explicit DriverResult(pqxx::result result) : result_(std::move(result)) {}
@@ -91,33 +80,28 @@ class DriverResult final : public Result {
 
 class Connection::Driver {
  public:
-  explicit Driver(const ConnectionOptions& options) : connection(ConnInfo(options)), notices(connection) {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored \
-    "-Wdeprecated-declarations"  // gone in libpqxx 7, where this is the only behaviour
-    connection.inhibit_reactivation(true);
-#pragma GCC diagnostic pop
-    connection.set_verbosity(pqxx::connection_base::verbose);
-    interrupt_fd = fcntl(connection.sock(), F_DUPFD_CLOEXEC, 0);
+  explicit Driver(const ConnectionOptions& options)
+      : session(ConnInfo(options), [](std::string_view message) {
+          // Behind the first line may stand values.
+          log::Debug("notice from the database", {{"notice", message.substr(0, message.find('\n'))}});
+        }) {
+    interrupt_fd = fcntl(session.connection.sock(), F_DUPFD_CLOEXEC, 0);
   }
   ~Driver() {
     if (interrupt_fd >= 0) close(interrupt_fd);
   }
 
-  pqxx::connection connection;
+  DriverSession session;
   int interrupt_fd =
       -1;  // the same socket under a number that libpq cannot close and the kernel not give away
-  Notices notices;
-  // BEGIN and COMMIT are sent as statements, so that each failure is seen where it happens.
-  pqxx::nontransaction channel{connection};
 };
 
 Connection::Connection(const ConnectionOptions& options) {
   try {
     driver_ = std::make_unique<Driver>(options);
-    driver_->channel.exec(SessionSettings(options));
-  } catch (const pqxx::pqxx_exception& error) {
-    throw Unavailable("the database is away", kRetryAfter, error.base().what());
+    driver_->session.Run(SessionSettings(options));
+  } catch (const pqxx::failure& error) {
+    throw Unavailable("the database is away", kRetryAfter, error.what());
   }
 }
 
@@ -127,39 +111,35 @@ Rows Connection::Execute(const Query& query, const Params& params) {
   const std::vector<const char*> values = Pointers(params);
   try {
     const std::string name{query.name};
-    driver_->connection.prepare(name, std::string{query.text});
-    return Rows{std::make_unique<DriverResult>(
-        driver_->channel.exec_prepared(name, pqxx::prepare::make_dynamic_params(values)))};
-  } catch (const pqxx::pqxx_exception& error) {
-    Translate(error.base(), query.name);
+    driver_->session.PrepareOnce(name, std::string{query.text});
+    return Rows{std::make_unique<DriverResult>(driver_->session.RunPrepared(name, values))};
+  } catch (const pqxx::failure& error) {
+    Translate(error, query.name);
   }
 }
 
 void Connection::Prepare(const Query& query) {
   try {
-    const std::string name{query.name};
-    driver_->connection.prepare(name, std::string{query.text});
-    driver_->connection.prepare_now(name);
-  } catch (const pqxx::pqxx_exception& error) {
-    Translate(error.base(), query.name);
+    driver_->session.PrepareOnce(std::string{query.name}, std::string{query.text});
+  } catch (const pqxx::failure& error) {
+    Translate(error, query.name);
   }
 }
 
 Rows Connection::Execute(std::string_view sql, const Params& params) {
   const std::vector<const char*> values = Pointers(params);
   try {
-    return Rows{std::make_unique<DriverResult>(
-        driver_->channel.exec_params(std::string{sql}, pqxx::prepare::make_dynamic_params(values)))};
-  } catch (const pqxx::pqxx_exception& error) {
-    Translate(error.base(), "statement");
+    return Rows{std::make_unique<DriverResult>(driver_->session.Run(std::string{sql}, values))};
+  } catch (const pqxx::failure& error) {
+    Translate(error, "statement");
   }
 }
 
 void Connection::Script(std::string_view sql) {
   try {
-    driver_->channel.exec(std::string{sql});
-  } catch (const pqxx::pqxx_exception& error) {
-    Translate(error.base(), "script");
+    driver_->session.Run(std::string{sql});
+  } catch (const pqxx::failure& error) {
+    Translate(error, "script");
   }
 }
 
@@ -175,19 +155,19 @@ void Connection::Translate(const std::exception& error, std::string_view what) {
 }
 
 bool Connection::open() const {
-  return driver_->connection.is_open();
+  return driver_->session.connection.is_open();
 }
 
 bool Connection::Quiet() const {
-  pollfd watched{.fd = driver_->connection.sock(), .events = POLLIN, .revents = 0};
+  pollfd watched{.fd = driver_->session.connection.sock(), .events = POLLIN, .revents = 0};
   return open() && poll(&watched, 1, 0) == 0;
 }
 
 bool Connection::Ping() {
   try {
-    driver_->channel.exec("SELECT 1");
+    driver_->session.Run("SELECT 1");
     return true;
-  } catch (const pqxx::pqxx_exception&) {
+  } catch (const pqxx::failure&) {
     failure_ = Failure::kLost;
     return false;
   }
@@ -198,7 +178,7 @@ void Connection::Interrupt() noexcept {
 }
 
 int Connection::backend_pid() const {
-  return driver_->connection.backendpid();
+  return driver_->session.connection.backendpid();
 }
 
 }  // namespace gathering::db

@@ -129,13 +129,23 @@ class Engine::Server final : public httplib::Server {
     MemoryStream stream{Feed(method), *exchange.head};
     bool closed = false;
     current_ = &exchange;
-    // Told to close: saves composing a Keep-Alive field; Adjust says what really happens.
-    process_request(stream, true, closed, nullptr);
+    Process(*this, stream, closed);
     if (!exchange.head->ends_with("\r\n\r\n")) throw Error{Code::kInternal, "an answer was not written"};
     Splice(exchange, start);
   }
 
  private:
+  // Told to close: saves composing a Keep-Alive field; Adjust says what really happens.  Since cpp-httplib
+  // 0.17 it wants both addresses, which only its own handlers would read.
+  template <class Library>
+  static void Process(Library& library, httplib::Stream& stream, bool& closed) {
+    if constexpr (requires { library.process_request(stream, true, closed, nullptr); }) {
+      library.process_request(stream, true, closed, nullptr);
+    } else {
+      library.process_request(stream, {}, 0, {}, 0, true, closed, nullptr);
+    }
+  }
+
   void Handle(Exchange& exchange) {
     if (exchange.request != nullptr) {
       const Standing* const standing = exchange.context->standing;
