@@ -368,36 +368,42 @@ TEST_CASE("what keeps a private PostgreSQL from starting is said before the star
 
 TEST_CASE("each thing that is wrong with a database is told by its check", "[doctor]") {
   struct Illness {
-    std::string sql;  // as the server's administrator, after the migrations
+    std::string sql;   // as the server's administrator
+    std::string cure;  // takes it back
     std::string check;
     std::string verdict;
     std::string found;
   };
   const std::vector<Illness> illnesses = {
       {"INSERT INTO gathering_migrations (number, name, sha256) VALUES (999, 'later', 'x')",
-       "database.schema", "failed", "the schema is newer than this binary"},
-      {"UPDATE gathering_migrations SET sha256 = 'other' WHERE number = 2", "database.schema", "failed",
-       "migration 2 was applied from a text that is not this binary's"},
-      {"ALTER ROLE {0} CONNECTION LIMIT 5", "database.connections", "failed", "room for 5"},
-      {"ALTER DATABASE {0} CONNECTION LIMIT 6", "database.connections", "failed", "room for 6"},
-      {"ALTER ROLE {0} SET default_transaction_read_only = on", "database.rights", "failed",
-       "the server takes no changes"},
-      {"ALTER ROLE {0} SET synchronous_commit = off", "database.durability", "warning",
-       "off: synchronous_commit"},
-      {"REVOKE DELETE ON tasks FROM {0}", "database.rights", "failed", "may not read and write tasks"},
-      {"REVOKE USAGE ON SEQUENCE events_sequence FROM {0}", "database.rights", "failed",
-       "may not read and write events_sequence"},
+       "DELETE FROM gathering_migrations WHERE number = 999", "database.schema", "failed",
+       "the schema is newer than this binary"},
+      {"UPDATE gathering_migrations SET sha256 = 'x' || sha256 WHERE number = 2",
+       "UPDATE gathering_migrations SET sha256 = substr(sha256, 2) WHERE number = 2", "database.schema",
+       "failed", "migration 2 was applied from a text that is not this binary's"},
+      {"ALTER ROLE {0} CONNECTION LIMIT 5", "ALTER ROLE {0} CONNECTION LIMIT -1", "database.connections",
+       "failed", "room for 5"},
+      {"ALTER DATABASE {0} CONNECTION LIMIT 6", "ALTER DATABASE {0} CONNECTION LIMIT -1",
+       "database.connections", "failed", "room for 6"},
+      {"ALTER ROLE {0} SET default_transaction_read_only = on", "ALTER ROLE {0} RESET ALL", "database.rights",
+       "failed", "the server takes no changes"},
+      {"ALTER ROLE {0} SET synchronous_commit = off", "ALTER ROLE {0} RESET ALL", "database.durability",
+       "warning", "off: synchronous_commit"},
+      {"REVOKE DELETE ON tasks FROM {0}", "GRANT DELETE ON tasks TO {0}", "database.rights", "failed",
+       "may not read and write tasks"},
+      {"REVOKE USAGE ON SEQUENCE events_sequence FROM {0}", "GRANT USAGE ON SEQUENCE events_sequence TO {0}",
+       "database.rights", "failed", "may not read and write events_sequence"},
       {"CREATE SCHEMA late; GRANT USAGE ON SCHEMA late TO {0}; CREATE FUNCTION late.clock_timestamp() "
        "RETURNS "
        "timestamptz LANGUAGE sql AS 'SELECT pg_catalog.clock_timestamp() - interval ''10 seconds'''; "
        "ALTER ROLE {0} SET search_path = public, late, pg_catalog",
-       "database.clock", "warning", "10.0 s behind ours"},
+       "ALTER ROLE {0} RESET ALL", "database.clock", "warning", "10.0 s behind ours"},
   };
   const Asked asked;
+  const Clinic clinic;
+  clinic.Migrate();
   for (const Illness& illness : illnesses) {
     INFO(illness.sql);
-    const Clinic clinic;
-    clinic.Migrate();
     clinic.Sql(illness.sql);
     const Diagnosis ill = asked.On(clinic.Url());
     CHECK(ill.Verdict(illness.check) == illness.verdict);
@@ -405,7 +411,9 @@ TEST_CASE("each thing that is wrong with a database is told by its check", "[doc
     CHECK_FALSE(ill.Remedy(illness.check).empty());
     CHECK(ill.code == (illness.verdict == "failed" ? 1 : 0));
     CHECK(ill.Bad().size() == 1);
+    clinic.Sql(illness.cure);
   }
+  CHECK(asked.On(clinic.Url()).Bad() == Words{});
 }
 
 TEST_CASE("a schema that is behind fails, and what doctor advises mends it", "[doctor]") {
