@@ -159,6 +159,11 @@ void Authority::Revoked(std::string_view token) {
   answers_->cache.Put(Sha256Of(token), std::nullopt, clock_.Now() + std::chrono::nanoseconds{1});
 }
 
+void Authority::Reload(const CacheConfig& answers) {
+  answers_->cache.SetBounds({.entries_max = answers.entries, .bytes_max = answers.bytes});
+  answers_->cache.SetLifetimes(answers.ttl, answers.ttl);
+}
+
 cache::Observed& Authority::answers() {
   return answers_->cache;
 }

@@ -83,6 +83,9 @@ class Authority {
   [[nodiscard]] WorkerPool& hashing() { return hashing_; }
   [[nodiscard]] Passwords& passwords() { return *passwords_; }
 
+  // Other bounds, and another time for which the database's answers are believed.
+  void Reload(const CacheConfig& answers);
+
   [[nodiscard]] bool disabled() const { return disabled_; }
 
   AuthorityStats Stats() const;

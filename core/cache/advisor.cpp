@@ -24,14 +24,18 @@ Shelf::Slot Known(const Shelf& shelf, std::uint64_t key) {
 
 Advisor::Advisor(Policy policy, const Bounds& bounds)
     : policy_(policy),
-      rate_(std::max(kRateMin, std::bit_ceil(bounds.entries_max / std::uint64_t{kSampleMax} + 1))),
+      rate_(RateFor(bounds)),
       bounds_(bounds),
       rehearsals_{
           Rehearsal{Shelf{policy, Scaled(kFactors[0])}}, Rehearsal{Shelf{policy, Scaled(kFactors[1])}},
           Rehearsal{Shelf{policy, Scaled(kFactors[2])}}, Rehearsal{Shelf{policy, Scaled(kFactors[3])}}} {}
 
+std::uint64_t Advisor::RateFor(const Bounds& bounds) {
+  return std::max(kRateMin, std::bit_ceil(bounds.entries_max / std::uint64_t{kSampleMax} + 1));
+}
+
 Bounds Advisor::Scaled(double factor) const {
-  const double part = factor / static_cast<double>(rate_);
+  const double part = factor / static_cast<double>(rate_.load());
   Bounds scaled = bounds_;
   scaled.entries_max = std::max(1U, static_cast<std::uint32_t>(bounds_.entries_max * part));
   if (bounds_.bytes_max != kUnbounded)
@@ -46,6 +50,7 @@ void Advisor::Use(std::uint64_t hash, std::uint64_t bytes) {
     skipped_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
+  if (!Samples(hash)) return;  // the sample has changed meanwhile
   ++lookups_;
   for (auto& [shelf, hits] : rehearsals_) {
     if (const Shelf::Slot known = Known(shelf, key); known != Shelf::kNone) {
@@ -84,10 +89,22 @@ void Advisor::SetBounds(const Bounds& bounds) {
   }
 }
 
+void Advisor::SetRate(const Bounds& own, std::uint64_t asked) {
+  std::scoped_lock lock{mutex_};
+  if (RateFor(own) == rate_) return;
+  rate_ = RateFor(own);
+  asked_before_ = asked;
+  lookups_ = 0;
+  skipped_ = 0;
+  for (std::size_t i = 0; i < rehearsals_.size(); ++i)
+    rehearsals_[i] = Rehearsal{.shelf = Shelf{policy_, Scaled(kFactors[i])}};
+}
+
 Advisor::Advices Advisor::Look(std::uint64_t asked, std::uint64_t hits) const {
   std::scoped_lock lock{mutex_};
   const double expected =
-      static_cast<double>(asked) / static_cast<double>(rate_) - static_cast<double>(skipped_.load());
+      static_cast<double>(asked - std::min(asked, asked_before_)) / static_cast<double>(rate_.load()) -
+      static_cast<double>(skipped_.load());
   const double surplus = static_cast<double>(lookups_) - expected;
   const double real = asked == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(asked);
   const auto rehearsed = [&](const Rehearsal& one) {

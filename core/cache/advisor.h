@@ -33,7 +33,9 @@ class Advisor {
 
   Advisor(Policy policy, const Bounds& bounds);
 
-  [[nodiscard]] bool Samples(std::uint64_t hash) const { return (hash & (rate_ - 1)) == 0; }
+  [[nodiscard]] bool Samples(std::uint64_t hash) const {
+    return (hash & (rate_.load(std::memory_order_relaxed) - 1)) == 0;
+  }
 
   // Of keys it samples: one was looked up, of so many bytes or about that; one is gone, whatever the size.
   void Use(std::uint64_t hash, std::uint64_t bytes);
@@ -41,6 +43,10 @@ class Advisor {
 
   void Clear();
   void SetBounds(const Bounds& bounds);
+
+  // The cache's own bounds are others now, after so many lookups: if they want another sample, it begins anew
+  // and tells of the lookups from here on.
+  void SetRate(const Bounds& own, std::uint64_t asked);
 
   // `asked`: lookups of all keys so far, sampled or not; `hits` of them found something.  What other sizes
   // gain or lose is rehearsed, the ratio it is added to is the real one.
@@ -56,14 +62,16 @@ class Advisor {
     std::uint64_t hits = 0;
   };
 
+  [[nodiscard]] static std::uint64_t RateFor(const Bounds& bounds);
   [[nodiscard]] Bounds Scaled(double factor) const;
 
   const Policy policy_;
-  const std::uint64_t rate_;               // a power of two
+  std::atomic<std::uint64_t> rate_;        // a power of two; written under the lock
   std::atomic<std::uint64_t> skipped_{0};  // lookups while somebody else was here: they are not in the sample
   mutable std::mutex mutex_;               // guards what follows
   Bounds bounds_;
   std::uint64_t lookups_ = 0;
+  std::uint64_t asked_before_ = 0;  // this sample began
   std::array<Rehearsal, kFactors.size()> rehearsals_;
 };
 

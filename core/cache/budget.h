@@ -7,7 +7,6 @@
 // allocator, which gives it to the system as it sees fit.
 //
 // Safe from any thread.
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -45,20 +44,25 @@ class Budget {
   // Asks every second, on a thread of its own.
   void Watch(Fullness fullness);
 
+  // Another budget, and caches whose own bounds are others.
+  void Resize(std::uint64_t bytes_max);
+
   // What it does each second.
   void Note(double fullness);
 
   [[nodiscard]] BudgetStats Stats() const;
 
  private:
-  void SetPart(double part);
+  void Fit();       // the lock is held
+  void SetParts();  // likewise
 
   const std::vector<Observed*> caches_;
-  const std::uint64_t bytes_max_;
-  double fits_ = 1;  // the part of the caches' bounds that the budget has room for
-  std::atomic<double> pressure_{1};
-  std::atomic<std::uint64_t> shrinks_{0};
-  std::mutex mutex_;
+  mutable std::mutex mutex_;  // guards the four below; taken before the caches' own
+  std::uint64_t bytes_max_;
+  double fits_ = 1;      // the part of the caches' bounds that the budget has room for
+  double pressure_ = 1;  // of that, what they have while memory is short
+  std::uint64_t shrinks_ = 0;
+  std::mutex resting_;
   std::condition_variable_any rest_;
   std::jthread thread_;
 };

@@ -19,7 +19,9 @@
 // Values are given out as copies, so that nothing points into the cache; what is large goes into a
 // std::shared_ptr<const T>.  Safe from any thread; no call but Load waits for more than a shard's lock.
 #include <algorithm>
+#include <atomic>
 #include <bit>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <functional>
@@ -117,7 +119,12 @@ class Cache final : public Observed {
   using Lookup = std::conditional_t<std::is_same_v<K, std::string>, std::string_view, K>;
 
   Cache(Options options, const Clock& clock)
-      : options_(std::move(options)), clock_(clock), advisor_(options_.policy, options_.bounds) {
+      : options_(std::move(options)),
+        clock_(clock),
+        ttl_(options_.ttl),
+        negative_ttl_(options_.negative_ttl),
+        own_bounds_(options_.bounds),
+        advisor_(options_.policy, options_.bounds) {
     const std::uint32_t useful = std::max<std::uint32_t>(1, options_.bounds.entries_max / kShardEntriesMin);
     const std::uint32_t count = std::bit_floor(std::clamp<std::uint32_t>(options_.shards, 1, useful));
     shards_.reserve(count);
@@ -236,23 +243,37 @@ class Cache final : public Observed {
     advisor_.Clear();
   }
 
-  // Of all shards together; what is too much leaves at once.
+  // Its own from now on, of all shards together, an entry each at least; what is too much leaves at once.
   void SetBounds(const Bounds& bounds) {
-    advisor_.SetBounds(bounds);
-    for (const auto& shard : shards_) {
-      std::scoped_lock lock{shard->mutex};
-      shard->shelf.SetBounds(Share(bounds, shards_.size()));
-      while (shard->shelf.Over()) EvictOne(*shard);
-    }
+    std::scoped_lock lock{resizing_};
+    own_bounds_ = bounds;
+    advisor_.SetRate(bounds, Asked());
+    Resize();
+  }
+
+  [[nodiscard]] Bounds OwnBounds() const override {
+    std::scoped_lock lock{resizing_};
+    return own_bounds_;
   }
 
   void SetPart(double part) override {
-    const Bounds& whole = options_.bounds;
-    const auto shards = static_cast<double>(shards_.size());
-    SetBounds({.entries_max = static_cast<std::uint32_t>(std::max(shards, whole.entries_max * part)),
-               .bytes_max = part >= 1 || whole.bytes_max == Bounds{}.bytes_max
-                                ? whole.bytes_max
-                                : static_cast<std::uint64_t>(static_cast<double>(whole.bytes_max) * part)});
+    std::scoped_lock lock{resizing_};
+    part_ = part;
+    Resize();
+  }
+
+  // From now on; what is kept already does not get older than that, nor than it was to get.  Neither turns
+  // from or to 0.
+  void SetLifetimes(std::chrono::milliseconds ttl, std::chrono::milliseconds negative_ttl) {
+    ttl_.store(ttl, std::memory_order_relaxed);
+    negative_ttl_.store(negative_ttl, std::memory_order_relaxed);
+    for (const auto& shard : shards_) {
+      std::scoped_lock lock{shard->mutex};  // whoever keeps something after this has seen the new ones
+      for (Item& item : shard->items) {
+        const std::chrono::milliseconds lifetime = item.value ? ttl : negative_ttl;
+        if (item.in_use && lifetime.count() > 0) item.over_at = std::min(item.over_at, item.as_of + lifetime);
+      }
+    }
   }
 
   [[nodiscard]] Snapshot Look() const override {
@@ -315,7 +336,7 @@ class Cache final : public Observed {
 
   static Bounds Share(const Bounds& bounds, std::size_t shards) {
     return {
-        .entries_max = static_cast<std::uint32_t>(bounds.entries_max / shards),
+        .entries_max = std::max(1U, static_cast<std::uint32_t>(bounds.entries_max / shards)),
         .bytes_max = bounds.bytes_max == Bounds{}.bytes_max ? bounds.bytes_max : bounds.bytes_max / shards};
   }
   Shard& ShardOf(std::uint64_t hash) const { return *shards_[(hash >> 32) & (shards_.size() - 1)]; }
@@ -326,6 +347,31 @@ class Cache final : public Observed {
     const bool lasting = options_.ttl.count() == 0 && options_.idle.count() == 0 &&
                          options_.negative_ttl.count() == 0 && !kOwnLifetimes;
     return lasting ? Clock::Steady{} : clock_.NowRoughly();
+  }
+
+  // Resizing is locked.
+  void Resize() {
+    const bool whole = part_ >= 1 || own_bounds_.bytes_max == Bounds{}.bytes_max;
+    const auto bytes = static_cast<double>(own_bounds_.bytes_max) * part_;
+    const Bounds bounds{.entries_max = static_cast<std::uint32_t>(
+                            std::max(static_cast<double>(shards_.size()), own_bounds_.entries_max * part_)),
+                        .bytes_max = whole ? own_bounds_.bytes_max : static_cast<std::uint64_t>(bytes)};
+    advisor_.SetBounds(bounds);
+    for (const auto& shard : shards_) {
+      std::scoped_lock lock{shard->mutex};
+      shard->shelf.SetBounds(Share(bounds, shards_.size()));
+      while (shard->shelf.Over()) EvictOne(*shard);
+    }
+  }
+
+  // Lookups so far.
+  [[nodiscard]] std::uint64_t Asked() const {
+    std::uint64_t asked = 0;
+    for (const auto& shard : shards_) {
+      std::scoped_lock lock{shard->mutex};
+      asked += shard->statistics.hits + shard->statistics.misses;
+    }
+    return asked;
   }
 
   static Slot SlotOf(const Shard& shard, std::uint64_t hash, const Lookup& key) {
@@ -374,7 +420,7 @@ class Cache final : public Observed {
 
   void PutLocked(Shard& shard, std::uint64_t hash, const K& key, std::optional<V> value,
                  Clock::Steady as_of) {
-    const std::chrono::milliseconds lifetime = value ? options_.ttl : options_.negative_ttl;
+    const std::chrono::milliseconds lifetime = (value ? ttl_ : negative_ttl_).load(std::memory_order_relaxed);
     Slot slot = SlotOf(shard, hash, key);
     if (as_of <= shard.valid_after || (slot != Shelf::kNone && shard.items[slot].as_of > as_of)) {
       ++shard.statistics.outdated;
@@ -474,8 +520,13 @@ class Cache final : public Observed {
     sum.outdated += more.outdated;
   }
 
-  const Options options_;
+  const Options options_;  // as it began
   const Clock& clock_;
+  std::atomic<std::chrono::milliseconds> ttl_;
+  std::atomic<std::chrono::milliseconds> negative_ttl_;
+  mutable std::mutex resizing_;  // guards the two below; taken before a shard's
+  Bounds own_bounds_;
+  double part_ = 1;
   Advisor advisor_;
   std::vector<std::unique_ptr<Shard>> shards_;
 };

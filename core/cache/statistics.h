@@ -58,8 +58,11 @@ class Observed {
 
   [[nodiscard]] virtual Snapshot Look() const = 0;
 
-  // Of its own bounds it has so much now, up to 1; what is too much leaves at once.  A store that cannot be
-  // resized takes no notice.
+  // Its own bounds, of which SetPart gives it a part.
+  [[nodiscard]] virtual Bounds OwnBounds() const = 0;
+
+  // Of its own bounds it has so much now, up to 1; what is too much leaves at once.  A store that does not
+  // give way takes no notice.
   virtual void SetPart(double /*part*/) {}
 };
 

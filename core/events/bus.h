@@ -206,6 +206,7 @@ class Bus {
   [[nodiscard]] std::vector<EventPointer> Recent(const HistoryFilter& filter) const {
     return history_.Find(filter, clock_.Now());
   }
+  void SetHistory(const HistoryOptions& options) { history_.SetOptions(options); }
   [[nodiscard]] std::vector<DeadLetter> DeadLetters() const;
   [[nodiscard]] BusStats Stats() const;
 

@@ -30,6 +30,15 @@ void History::Add(EventPointer event, Clock::Steady now) {
   stats_.bytes += bytes;
 }
 
+void History::SetOptions(const HistoryOptions& options) {
+  std::scoped_lock lock{mutex_};
+  options_ = options;
+  while (kept_.size() > options_.events_max || stats_.bytes > options_.bytes_max) {
+    DropOldest();
+    ++stats_.evicted;
+  }
+}
+
 std::vector<EventPointer> History::Find(const HistoryFilter& filter, Clock::Steady now) const {
   std::vector<EventPointer> found;
   std::scoped_lock lock{mutex_};

@@ -50,6 +50,9 @@ class History {
   // `now` never goes back.
   void Add(EventPointer event, Clock::Steady now);
 
+  // What is too much or too old by these leaves: at once, or with the next Add.
+  void SetOptions(const HistoryOptions& options);
+
   // The newest first.
   [[nodiscard]] std::vector<EventPointer> Find(const HistoryFilter& filter, Clock::Steady now) const;
 
@@ -67,9 +70,9 @@ class History {
     return now - kept.added_at >= options_.age_max;
   }
 
-  const HistoryOptions options_;
   mutable std::mutex mutex_;  // guards everything below
-  std::deque<Kept> kept_;     // oldest first
+  HistoryOptions options_;
+  std::deque<Kept> kept_;  // oldest first
   HistoryStats stats_;
 };
 

@@ -46,7 +46,8 @@ LogReader::LogReader(LogReaderOptions options, const Clock& clock, std::function
       clock_(clock),
       deliver_(std::move(deliver)),
       changes_(changes),
-      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+      wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      retention_(options_.retention.value_or(std::chrono::seconds{0})) {
   if (!wake_.valid()) throw Error{Code::kUnavailable, "no descriptor is left for the events' reader"};
 }
 
@@ -171,7 +172,7 @@ void LogReader::KeepDays() {
   if (!options_.retention || clock_.Now() < next_keeping_) return;
   next_keeping_ = clock_.Now() + kKeepingEvery;
   try {
-    session_->Query(sql::kEventsMaintain, db::ToParams(options_.retention->count()));
+    session_->Query(sql::kEventsMaintain, db::ToParams(retention_.load().count()));
   } catch (const db::SqlError& error) {
     log::Warn("the log's old days are not dropped; trying again in an hour", {{"cause", error.cause}});
   }

@@ -78,6 +78,9 @@ class LogReader {
   // Something was committed here.
   void Wake();
 
+  // From the next time it drops old days on; only of a reader that keeps them.
+  void SetRetention(std::chrono::seconds retention) { retention_.store(retention); }
+
   [[nodiscard]] LogReaderStats Stats() const;
 
  private:
@@ -108,6 +111,7 @@ class LogReader {
   ChangeListener* const changes_;
   const Fd wake_;  // an eventfd
   std::atomic<bool> woken_ = false;
+  std::atomic<std::chrono::seconds> retention_;
 
   // The thread's own.
   Horizon horizon_;

@@ -1,5 +1,7 @@
 #include "daemon/answers/answers.h"
 
+#include <iterator>
+
 #include "core/auth/token.h"
 #include "daemon/loop/fiber.h"
 
@@ -8,8 +10,23 @@ namespace {
 
 constexpr std::size_t kTagDigits = 32;  // 128 bits: equal tags of different answers do not happen
 
-cache::Options OptionsOf(std::string name, const CacheConfig& config) {
-  return {.name = std::move(name),
+struct Row {
+  Answers::Kind kind;
+  std::string_view name;
+  CacheConfig CachesConfig::*config;
+};
+constexpr Row kRows[] = {
+    {Answers::Kind::kAgents, "agents", &CachesConfig::agents},
+    {Answers::Kind::kSessions, "sessions", &CachesConfig::sessions},
+    {Answers::Kind::kCircles, "circles", &CachesConfig::circles},
+    {Answers::Kind::kPersonas, "personas", &CachesConfig::personas},
+    {Answers::Kind::kProviders, "providers", &CachesConfig::providers},
+    {Answers::Kind::kModels, "models", &CachesConfig::models},
+};
+static_assert(std::size(kRows) == Answers::kKinds);
+
+cache::Options OptionsOf(std::string_view name, const CacheConfig& config) {
+  return {.name = std::string{name},
           .policy = config.policy,
           .bounds = {.entries_max = config.entries, .bytes_max = config.bytes},
           .ttl = config.ttl};
@@ -39,19 +56,21 @@ std::uint64_t Answers::Weigher::operator()(const std::string& key,
 
 Answers::Answers(const CachesConfig& config, const Clock& clock, std::chrono::milliseconds lease)
     : clock_(clock), lease_(lease) {
-  const auto make = [&](Kind kind, std::string name, const CacheConfig& bounds) {
-    stores_[static_cast<std::size_t>(kind)] =
-        std::make_unique<Store>(OptionsOf(std::move(name), bounds), clock);
-  };
-  make(Kind::kAgents, "agents", config.agents);
-  make(Kind::kSessions, "sessions", config.sessions);
-  make(Kind::kCircles, "circles", config.circles);
-  make(Kind::kPersonas, "personas", config.personas);
-  make(Kind::kProviders, "providers", config.providers);
-  make(Kind::kModels, "models", config.models);
+  for (const Row& row : kRows) {
+    stores_[static_cast<std::size_t>(row.kind)] =
+        std::make_unique<Store>(OptionsOf(row.name, config.*row.config), clock);
+  }
 }
 
 Answers::~Answers() = default;
+
+void Answers::Reload(const CachesConfig& config) {
+  for (const Row& row : kRows) {
+    const CacheConfig& next = config.*row.config;
+    StoreOf(row.kind).SetBounds({.entries_max = next.entries, .bytes_max = next.bytes});
+    StoreOf(row.kind).SetLifetimes(next.ttl, std::chrono::milliseconds{0});
+  }
+}
 
 bool Answers::current() const {
   return clock_.NowRoughly() < current_until_.load(std::memory_order_acquire);

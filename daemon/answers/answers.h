@@ -58,6 +58,9 @@ class Answers final : public events::ChangeListener {
   // What the database says now, which is known from then on.
   [[nodiscard]] std::shared_ptr<const Answer> Renew(Kind kind, std::string_view key, const Load& load);
 
+  // Other bounds and lifetimes.
+  void Reload(const CachesConfig& config);
+
   void OnChange(const events::Change& change) override;
   void OnCurrent(Clock::Steady as_of) override;
   void OnLost() override;

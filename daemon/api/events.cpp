@@ -133,7 +133,7 @@ std::optional<std::int64_t> LastEventId(const Call& call, const StreamQuery& que
 void CatchUp(Call& call, const events::RecordFilter& filter, std::int64_t last, streams::SseStream& stream) {
   const std::int64_t position = LogPosition(call);
   stream.LeaveOut(std::max(last, position));  // another instance may have read further than this one
-  const std::int64_t most = call.services().config.streams.catch_up_max;
+  const std::int64_t most = call.services().feed.streams_config().catch_up_max;
   const auto missed = events::Between(call.db(), filter, {.after = last, .up_to = position}, most);
   stream.SendFirst(missed, static_cast<std::int64_t>(missed.size()) == most);
   const auto oldest = events::Oldest(call.db());

@@ -31,7 +31,7 @@ streams::StreamParts StreamPartsOf(Call& call) {
                                        call.clock().WallNow().micros};
   return {.hub = call.services().feed.hub(),
           .loop = loop,
-          .config = call.services().config.streams,
+          .config = call.services().feed.streams_config(),
           .ends_at = loop.now() + left,
           .token_sha256 = auth::Hex(TokenOf(call))};
 }

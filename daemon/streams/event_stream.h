@@ -40,7 +40,7 @@ class EventStream : public http::Stream, public Listener, private loop::Timer {
 
   Hub& hub_;
   loop::Loop& loop_;
-  const StreamsConfig& config_;
+  const StreamsConfig config_;
   const Clock::Steady ends_at_;
   http::Outlet* outlet_ = nullptr;
   bool joined_ = false;

@@ -10,27 +10,35 @@ namespace {
 
 constexpr std::chrono::seconds kBeginWithin{2};
 
-events::BusOptions BusOptionsOf(const EventHistoryConfig& history) {
-  return {.history = {.events_max = history.entries,
-                      .bytes_max = history.bytes,
-                      .age_max = std::chrono::duration_cast<std::chrono::seconds>(history.ttl)}};
+events::HistoryOptions HistoryOptionsOf(const EventHistoryConfig& history) {
+  return {.events_max = history.entries,
+          .bytes_max = history.bytes,
+          .age_max = std::chrono::duration_cast<std::chrono::seconds>(history.ttl)};
 }
 
 }  // namespace
 
 Feed::Feed(const Config& config, const Clock& clock, events::ChangeListener& changes)
     : crew_(events::BusOptions{}.calls_max),
-      bus_(BusOptionsOf(config.caches.event_history), clock, crew_),
+      bus_({.history = HistoryOptionsOf(config.caches.event_history)}, clock, crew_),
       hub_(bus_),
-      reader_({.url = config.database.pool.url,
-               .application_name = config.database.pool.application_name + " events",
-               .poll_max = config.events.poll_max,
-               .retention = config.events.retention},
-              clock, [this](events::Event event) { bus_.Publish(std::move(event)); }, &changes) {}
+      streams_(config.streams),
+      reader_(
+          {.url = config.database.pool.url,
+           .application_name = config.database.pool.application_name + " events",
+           .poll_max = config.events.poll_max,
+           .retention = config.events.retention},
+          clock, [this](events::Event event) { bus_.Publish(std::move(event)); }, &changes) {}
 
 Feed::~Feed() {
   reader_.Stop();
   bus_.Close();
+}
+
+void Feed::Reload(const Config& config) {
+  bus_.SetHistory(HistoryOptionsOf(config.caches.event_history));
+  reader_.SetRetention(config.events.retention);
+  streams_.With([&](auto& streams) { streams = config.streams; });
 }
 
 void Feed::Start() {
@@ -57,6 +65,11 @@ cache::Snapshot Feed::Look() const {
   seen.statistics.expired = history.expired;
   seen.statistics.refused = history.too_big;
   return seen;
+}
+
+cache::Bounds Feed::OwnBounds() const {
+  const events::HistoryStats history = bus_.Stats().history;
+  return {.entries_max = history.events_max, .bytes_max = history.bytes_max};
 }
 
 FeedStats Feed::Stats() const {

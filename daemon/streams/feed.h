@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/base/guarded.h"
 #include "core/cache/statistics.h"
 #include "core/config/config.h"
 #include "core/events/bus.h"
@@ -29,6 +30,15 @@ class Feed final : private cache::Observed {
   Feed(const Feed&) = delete;
   Feed& operator=(const Feed&) = delete;
 
+  // What of a new configuration holds at once: the history's bounds, how long the log's events are kept,
+  // and how streams are that are opened from now on.
+  void Reload(const Config& config);
+
+  // How a stream is that is opened now.
+  [[nodiscard]] StreamsConfig streams_config() const {
+    return streams_.With([](const auto& streams) { return streams; });
+  }
+
   // The schema is current.  Returns when the log is being read, or after a moment: then it follows later.
   void Start();
 
@@ -52,13 +62,16 @@ class Feed final : private cache::Observed {
   [[nodiscard]] cache::Observed& history() { return *this; }
 
  private:
-  [[nodiscard]] cache::Snapshot Look() const override;  // of the bus' history
+  // Of the bus' history.
+  [[nodiscard]] cache::Snapshot Look() const override;
+  [[nodiscard]] cache::Bounds OwnBounds() const override;
 
   events::Crew crew_;
   events::Bus bus_;
   Hub hub_;
   Dashboards dashboards_;
   std::atomic<std::uint64_t> sockets_ = 0;
+  Guarded<StreamsConfig> streams_;
   events::LogReader reader_;
 };
 

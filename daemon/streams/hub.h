@@ -64,7 +64,7 @@ class Hub;
 struct StreamParts {
   Hub& hub;
   loop::Loop& loop;
-  const StreamsConfig& config;
+  StreamsConfig config;
   Clock::Steady ends_at;     // the token's time is over
   std::string token_sha256;  // in hexadecimal digits
 };

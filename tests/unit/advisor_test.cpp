@@ -129,6 +129,40 @@ TEST_CASE("caches that want more than the budget get that much less each", "[bud
   }
 }
 
+TEST_CASE("another budget, and caches with other bounds, are shared out anew", "[budget]") {
+  const test::ManualClock clock;
+  Numbers one{Of(1'600, 300'000), clock};
+  Numbers other{Of(1'600, 100'000), clock};
+  Budget budget{{&one, &other}, 0};
+  budget.Note(1);  // memory is short: half of everything
+  one.SetBounds({.entries_max = 1'600, .bytes_max = 100'000});
+  budget.Resize(100'000);
+  CHECK(one.Look().bounds.bytes_max == 25'000);
+  CHECK(other.Look().bounds.bytes_max == 25'000);
+  CHECK(budget.Stats().part == 0.25);
+  CHECK(budget.Stats().bytes_max == 100'000);
+  budget.Resize(0);
+  CHECK(one.Look().bounds.bytes_max == 50'000);
+  budget.Note(0.5);
+  CHECK(one.Look().bounds.bytes_max == 100'000);
+}
+
+TEST_CASE("a cache of another size samples anew, and its advice is right again", "[advisor]") {
+  const test::ManualClock clock;
+  Numbers cache{Of(200, Bounds{}.bytes_max), clock};
+  Ask(cache, 20'000, clock);
+  cache.SetBounds({.entries_max = kEntries * 4});
+  CHECK_FALSE(cache.Look().advice.at(2).hit_ratio);  // nothing was sampled yet
+  Ask(cache, 100'000, clock);
+  for (const Advice& advice : cache.Look().advice) {
+    REQUIRE(advice.hit_ratio);
+    CHECK(*advice.hit_ratio > 0.5);
+    CHECK(*advice.hit_ratio <= 1);
+  }
+  cache.SetPart(0.5);  // for a while only: the sample stays
+  CHECK(cache.Look().advice.at(1).hit_ratio);
+}
+
 TEST_CASE("while memory is short caches shrink to a sixteenth, and then grow again", "[budget]") {
   const test::ManualClock clock;
   Numbers cache{Of(1'600, 1'600'000), clock};

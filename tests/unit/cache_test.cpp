@@ -208,6 +208,65 @@ TEST_CASE("smaller bounds hold at once, larger ones from then on") {
   CHECK(cache.Look().entries == 5'000);
 }
 
+TEST_CASE("a cache keeps its part of its own bounds, whichever changes, and an entry a shard") {
+  ManualClock clock;
+  Numbers cache{With(1'600, 0ms, 16), clock};
+  cache.SetPart(0.5);
+  CHECK(cache.Look().bounds.entries_max == 800);
+  cache.SetBounds({.entries_max = 320, .bytes_max = 32'000});
+  CHECK(cache.Look().bounds.entries_max == 160);
+  CHECK(cache.Look().bounds.bytes_max == 16'000);
+  CHECK(cache.OwnBounds().entries_max == 320);
+  cache.SetPart(1);
+  CHECK(cache.Look().bounds.entries_max == 320);
+  cache.SetBounds({.entries_max = 1});
+  CHECK(cache.Look().bounds.entries_max == 16);
+  cache.Put(1, "x", clock.Now());
+  CHECK(cache.Get(1) == "x");
+}
+
+TEST_CASE("another lifetime holds for what comes, a shorter one for what is there, too") {
+  ManualClock clock;
+  Numbers cache{{.bounds = {.entries_max = 100}, .ttl = 10s, .negative_ttl = 10s, .shards = 1}, clock};
+  cache.Put(1, "one", clock.Now());
+  cache.Put(2, std::nullopt, clock.Now());
+  cache.SetLifetimes(5s, 2s);
+  clock.Advance(2s);
+  CHECK(cache.Get(1) == "one");
+  CHECK_FALSE(cache.Find(2));
+  cache.SetLifetimes(1min, 1min);  // what is there was promised for 5 seconds
+  clock.Advance(3s);
+  CHECK_FALSE(cache.Get(1));
+  cache.Put(3, "three", clock.Now());
+  clock.Advance(59s);
+  CHECK(cache.Get(3) == "three");
+}
+
+TEST_CASE("bounds and lifetimes change while everybody uses the cache") {
+  const SystemClock clock;
+  Numbers cache{With(1'000, 1s, 16), clock};
+  std::atomic<bool> wrong = false;
+  std::vector<std::jthread> users;
+  for (std::uint64_t user = 0; user < 3; ++user) {
+    users.emplace_back([&, user](const std::stop_token& stop) {
+      std::mt19937_64 random{user};
+      while (!stop.stop_requested()) {
+        const std::uint64_t key = random() % 5'000;
+        const auto value = cache.Load(key, [&] { return std::optional{std::to_string(key)}; });
+        if (value != std::to_string(key)) wrong = true;
+      }
+    });
+  }
+  for (std::uint32_t i = 0; i < 300; ++i) {
+    cache.SetBounds({.entries_max = 1 + i * 37 % 20'000});
+    cache.SetPart(i % 3 == 0 ? 0.25 : 1);
+    cache.SetLifetimes(std::chrono::milliseconds{1 + i % 50}, 0ms);
+  }
+  users.clear();
+  CHECK_FALSE(wrong);
+  CHECK(cache.Look().entries <= cache.Look().bounds.entries_max);
+}
+
 TEST_CASE("keys of one hash are kept apart") {
   ManualClock clock;
   Cache<std::uint64_t, std::string, OneHash> cache{With(10), clock};

@@ -178,6 +178,18 @@ TEST_CASE("a history is bounded by number, bytes and age, and counts what leaves
     CHECK(history.Stats().expired == 1);
     CHECK(history.Stats().events == 2);
   }
+  SECTION("other bounds than it began with") {
+    History history{{.events_max = 10, .age_max = 10s}};
+    for (std::int64_t i = 0; i < 5; ++i) history.Add(Make(EventType::kTaskCreated, i), clock.Now());
+    history.SetOptions({.events_max = 2, .age_max = 1min});
+    CHECK(history.Stats().events == 2);
+    CHECK(history.Stats().events_max == 2);
+    CHECK(history.Stats().evicted == 3);
+    clock.Advance(30s);
+    CHECK(history.Find({}, clock.Now()).front()->source_agent_id == 4);
+    history.SetOptions({.events_max = 2, .bytes_max = 1});
+    CHECK(history.Find({}, clock.Now()).empty());
+  }
 }
 
 TEST_CASE("a line end in a replayed event's type begins no field of its stream", "[events]") {
