@@ -62,6 +62,8 @@ struct Context {
   [[nodiscard]] LoadedConfig Load() const;
   // The same with all that is wrong; says nothing.
   [[nodiscard]] LoadAttempt TryLoad() const;
+  // The same without printing them.
+  [[nodiscard]] LoadedConfig Read() const;
   // One line of talk on stderr, "gathering: …"; silent with --quiet.
   void Say(std::string_view line) const;
 };

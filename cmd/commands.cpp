@@ -335,8 +335,13 @@ constexpr Command kCommands[] = {
      .about =
          "Serves the API until SIGTERM or SIGINT; then readiness turns 503, requests in progress are "
          "finished, "
-         "and it ends with 0. A second signal ends it at once. SIGHUP reads the configuration again and "
-         "applies rate_limits and log.level; everything else takes a restart.\n\n"
+         "and it ends with 0. A second signal ends it at once.\n\n"
+         "SIGHUP reads the configuration again. If nothing is wrong with it, all changed keys that take "
+         "effect at a reload do so together: rate_limits, bounds and lifetimes of caches, CORS origins, "
+         "streams, the log's level and some more, as gathering.toml(5) says of each key. No connection is "
+         "closed and no request is lost. The log names every changed key, and those that take a restart. "
+         "If anything is wrong, nothing changes, and the log says what.\n\n"
+         "Before it serves and while it stops SIGHUP does nothing.\n\n"
          "Without a database URL it runs a private PostgreSQL in the data directory, which it starts, "
          "migrates, watches and stops. On an external database it refuses a schema that is behind, unless "
          "--migrate is given, or ahead.",
@@ -444,11 +449,16 @@ LoadAttempt Context::TryLoad() const {
   return TryLoadConfig(options);
 }
 
-LoadedConfig Context::Load() const {
+LoadedConfig Context::Read() const {
   LoadAttempt attempt = TryLoad();
   if (!attempt.problems.empty()) throw ConfigError{std::move(attempt.problems)};
-  for (const std::string& warning : attempt.loaded.warnings) Say("warning: " + warning);
   return std::move(attempt.loaded);
+}
+
+LoadedConfig Context::Load() const {
+  LoadedConfig loaded = Read();
+  for (const std::string& warning : loaded.warnings) Say("warning: " + warning);
+  return loaded;
 }
 
 void Context::Say(std::string_view line) const {

@@ -145,7 +145,8 @@ std::string ConfigText() {
   for (const config::Key& key : config::Keys()) {
     text += fmt::format("\n{} = {}\n", key.name, config::ToToml(config::Get(key, defaults)));
     text += Indented(key.sentence, 4);
-    text += Indented(fmt::format("Takes {}.", config::Expected(key)), 4);
+    text += Indented(
+        fmt::format("Takes {}; a change takes {}.", config::Expected(key), config::ToText(key.holds)), 4);
   }
   return text;
 }

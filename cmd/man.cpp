@@ -276,7 +276,10 @@ std::string ConfigPage() {
   text += Paragraphs(
       "The file is TOML. Flags win over the environment, the environment over the file, the file over the "
       "defaults. "
-      "Unknown keys are errors. Every value is read once, at start.\n\n"
+      "Unknown keys are errors.\n\n"
+      "Every value is read at start. At SIGHUP a running daemon reads everything again; if nothing is wrong "
+      "with it, all changed keys that take effect at a reload do so together, and the log names them. A "
+      "changed key that takes a restart is named in a warning at every reload until then.\n\n"
       "Sizes are numbers of bytes or strings like \"16KiB\" and \"1MiB\"; durations are strings like "
       "\"500ms\", "
       "\"10s\", \"5m\" and \"24h\". In a variable a list is separated by commas, and an empty variable "
@@ -292,8 +295,8 @@ std::string ConfigPage() {
   const Config defaults;
   for (const config::Key& key : config::Keys()) {
     std::string about = std::string{key.sentence} + " ";
-    about += fmt::format("Takes {}; default {}. ", config::Expected(key),
-                         config::ToToml(config::Get(key, defaults)));
+    about += fmt::format("Takes {}; default {}. A change takes {}. ", config::Expected(key),
+                         config::ToToml(config::Get(key, defaults)), config::ToText(key.holds));
     about += "Variable " + config::EnvironmentName(key);
     if (!key.legacy.empty()) about += fmt::format(" or {}", key.legacy);
     if (!key.flag.empty()) about += fmt::format(", flag {}", key.flag);
@@ -319,11 +322,14 @@ std::string ExampleConfig() {
   std::string text =
       "# Configuration of gathering: every key with its default.  Written by 'gathering emit config'.\n"
       "# Take the '#' away from what you change; 'gathering config validate --config FILE' checks it.\n"
-      "# The environment and flags win over this file; see gathering.toml(5).\n";
+      "# The environment and flags win over this file; see gathering.toml(5).  What is marked with (reload)\n"
+      "# takes effect at SIGHUP, everything else at a restart.\n";
   const Config defaults;
   for (const config::Key& key : config::Keys()) {
     text += "\n";
-    for (const std::string& line : Wrapped(key.sentence, 100)) text += "# " + line + "\n";
+    std::string sentence{key.sentence};
+    if (key.holds == config::Holds::kAfterReload) sentence += " (reload)";
+    for (const std::string& line : Wrapped(sentence, 100)) text += "# " + line + "\n";
     text += fmt::format("#{} = {}\n", key.name, config::ToToml(config::Get(key, defaults)));
     if (key.secrecy != config::Secrecy::kOpen) text += fmt::format("#{}_file = \"/path\"\n", key.name);
   }

@@ -6,11 +6,14 @@
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -24,6 +27,7 @@
 #include "core/base/log.h"
 #include "core/base/service_manager.h"
 #include "core/config/passed_sockets.h"
+#include "core/config/reload.h"
 #include "core/db/embedded.h"
 #include "core/db/migrate.h"
 #include "daemon/api/table.h"
@@ -191,34 +195,83 @@ void CreateFirstAdministrator(const Config& config, const Clock& clock) {
              auth::kFirstAdminEmail, *password);
 }
 
-// What is wrong with the new configuration leaves the old one in place; then this is false.
-bool ReadConfigAgain(const Context& context, Daemon& daemon) {
-  try {
-    const LoadedConfig loaded = context.Load();
-    RequireServable(loaded, &http::IsRoute);
-    daemon.Reload(loaded.config);
-    log::SetLevel(loaded.config.log.level);
-    log::Info("configuration read again", {{"applied", "rate_limits, log.level"}});
-    return true;
-  } catch (const ConfigError& error) {
-    for (const std::string& problem : error.problems)
-      log::Error("the configuration was not read again", {{"problem", problem}});
-  } catch (const Error& error) {
-    log::Error("the configuration was not read again", {{"problem", error.message}});
-  }
-  return false;
-}
+// The configuration in force, and how another one comes into it.
+class Configuration {
+ public:
+  Configuration(const Context& context, const LoadedConfig& loaded) : context_(context), now_(loaded) {}
 
-void Reload(const Context& context, Daemon& daemon, const Reports& reports) {
+  [[nodiscard]] const Config& now() const { return now_.config; }
+
+  // Reads it again.  What is wrong with it leaves everything as it is; then this is false.
+  bool Reload(Daemon& daemon) {
+    try {
+      RequireReadable();
+      LoadedConfig next = context_.Read();
+      RequireServable(next, &http::IsRoute);
+      config::ReloadPlan plan = config::PlanReload(now_, next);
+      daemon.Reload(plan.config);
+      TellOf(next, plan);
+      now_ = {.config = std::move(plan.config), .origins = {}, .warnings = {}, .file = std::move(next.file)};
+      return true;
+    } catch (const ConfigError& error) {
+      for (const std::string& problem : error.problems | std::views::take(kProblemsMax)) Refuse(problem);
+      if (error.problems.size() > kProblemsMax)
+        Refuse(fmt::format("and {} more", error.problems.size() - kProblemsMax));
+    } catch (const std::exception& error) {
+      Refuse(error.what());
+    }
+    return false;
+  }
+
+ private:
+  static constexpr std::size_t kProblemsMax = 100;
+
+  static void Refuse(std::string_view problem) {
+    log::Error("the configuration was not read again", {{"problem", problem}});
+  }
+
+  // Of a pipe that was read at the start nobody writes the other end any more.
+  void RequireReadable() const {
+    std::error_code error;
+    if (std::filesystem::is_fifo(now_.file, error))
+      throw ConfigError{fmt::format("file {}: it is a pipe, which can be read only once", now_.file)};
+  }
+
+  // With the more talkative of both levels, so that a change of the level is told of, too.
+  void TellOf(const LoadedConfig& next, const config::ReloadPlan& plan) const {
+    log::SetLevel(std::min(now_.config.log.level, plan.config.log.level));
+    for (const std::string& warning : next.warnings) log::Warn("configuration", {{"warning", warning}});
+    for (const config::KeyChange& change : plan.changes)
+      log::Info("setting changed", {{"key", change.key}, {"before", change.before}, {"after", change.after}});
+    if (!plan.for_restart.empty())
+      log::Warn("some settings take a restart",
+                {{"keys", fmt::format("{}", fmt::join(plan.for_restart, ", "))}});
+    log::Info("configuration read again", {{"changed", plan.changes.size()}});
+    log::SetLevel(plan.config.log.level);
+  }
+
+  const Context& context_;
+  LoadedConfig now_;
+};
+
+void Reload(Configuration& configuration, Daemon& daemon, const Reports& reports) {
   reports.Reloading();
-  const bool applied = ReadConfigAgain(context, daemon);
+  const bool applied = configuration.Reload(daemon);
   reports.Serving(daemon, applied ? "" : "; the configuration was not read again, see the log");
 }
 
-int ServeUntilStopped(const Context& context, Signals& signals, Daemon& daemon, const Reports& reports) {
-  int signal = signals.WaitForOne();
-  for (; signal == SIGHUP; signal = signals.WaitForOne()) Reload(context, daemon, reports);
-  return signal;
+// SIGINT or SIGTERM, which came.
+int ServeUntilStopped(Configuration& configuration, Signals& signals, Daemon& daemon,
+                      const Reports& reports) {
+  for (;;) {
+    switch (const int signal = signals.WaitForOne()) {
+      case SIGHUP:
+        Reload(configuration, daemon, reports);
+        break;
+      default:
+        return signal;
+    }
+  }
 }
 
 // The addresses are logged before the manager hears that we are ready.
@@ -232,13 +285,14 @@ void Start(Daemon& daemon, std::vector<PassedSocket> sockets, const Reports& rep
 }
 
 // False when requests were still running at the drain timeout.
-bool StopServing(const Config& config, Signals& signals, int signal, Daemon& daemon, const Reports& reports) {
+bool StopServing(const HttpConfig& config, Signals& signals, int signal, Daemon& daemon,
+                 const Reports& reports) {
   const std::string_view name = signal == SIGINT ? "SIGINT" : "SIGTERM";
   log::Info("stopping", {{"signal", name}});
-  reports.Stopping(name, config.http.drain_delay + config.http.drain_timeout + kStopRest);
+  reports.Stopping(name, config.drain_delay + config.drain_timeout + kStopRest);
   daemon.StopBeingReady();
-  signals.WaitForAnother(config.http.drain_delay);
-  return daemon.Drain();
+  signals.WaitForAnother(config.drain_delay);
+  return daemon.Drain(config.drain_timeout);
 }
 
 }  // namespace
@@ -262,10 +316,11 @@ Exit Serve(const Context& context, const ServeOptions& options) {
   if (embedded && config.auth.admin_email.empty()) CreateFirstAdministrator(config, clock);
 
   Daemon daemon{config, clock};
+  Configuration configuration{context, loaded};
   signals.BeginServing();
   Start(daemon, std::move(sockets), reports);
-  const int signal = ServeUntilStopped(context, signals, daemon, reports);
-  const bool drained = StopServing(config, signals, signal, daemon, reports);
+  const int signal = ServeUntilStopped(configuration, signals, daemon, reports);
+  const bool drained = StopServing(configuration.now().http, signals, signal, daemon, reports);
   if (!drained) log::Warn("requests were still running at the drain timeout");
   log::Stop();
   return Exit::kOk;

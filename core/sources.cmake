@@ -31,6 +31,7 @@ set(GATHERING_CORE_SOURCES
   core/config/keys.cpp
   core/config/load.cpp
   core/config/passed_sockets.cpp
+  core/config/reload.cpp
   core/config/value.cpp
   core/dashboard/dashboard.cpp
   core/db/catalog.cpp

@@ -6,7 +6,6 @@
 
 #include "core/auth/authority.h"
 #include "core/auth/users.h"
-#include "core/base/log.h"
 #include "core/base/worker_pool.h"
 #include "core/cache/budget.h"
 #include "core/cache/registry.h"
@@ -119,15 +118,12 @@ void Daemon::Heartbeat(std::chrono::microseconds every, std::function<void()> be
 }
 
 void Daemon::Reload(const Config& config) {
-  const RateLimitsConfig& now = parts_->config_.rate_limits;
-  const RateLimitsConfig& next = config.rate_limits;
-  parts_->limiter_.Reload(next);
-  const bool kept = now.redis_url == next.redis_url && now.redis_timeout == next.redis_timeout &&
-                    now.keys_max == next.keys_max && now.login_failures_max == next.login_failures_max;
-  if (!kept) {
-    log::Warn("some settings take a restart",
-              {{"settings", "rate_limits.redis_url, redis_timeout, keys_max, login_failures_max"}});
-  }
+  parts_->limiter_.Reload(config.rate_limits);  // first: it looks before it changes anything
+  parts_->api_.Reload(config.http);
+  parts_->authority_.Reload(config.caches.tokens);
+  parts_->answers_.Reload(config.caches);
+  parts_->feed_.Reload(config);
+  parts_->budget_.Resize(config.caches.bytes);  // last: it shares out the bounds of all of them
 }
 
 std::vector<std::string> Daemon::Addresses() const {
@@ -143,9 +139,9 @@ void Daemon::StopBeingReady() {
   parts_->server_.Leave();
 }
 
-bool Daemon::Drain() {
+bool Daemon::Drain(std::chrono::milliseconds timeout) {
   StopBeingReady();
-  return parts_->server_.Drain(parts_->config_.http.drain_timeout);
+  return parts_->server_.Drain(timeout);
 }
 
 }  // namespace gathering

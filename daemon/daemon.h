@@ -6,7 +6,7 @@
 //   daemon.Start();                                 // listens when this returns
 //   … wait for a signal …
 //   daemon.StopBeingReady();                        // readiness off, so that balancers look elsewhere
-//   daemon.Drain();                                 // requests in progress finish
+//   daemon.Drain(10s);                              // requests in progress finish
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -35,8 +35,10 @@ class Daemon {
   // turn.  It is safe from any thread and does not block or throw.
   void Heartbeat(std::chrono::microseconds every, std::function<void()> beat);
 
-  // Applies what of a new configuration can change while serving: the rate limits, whose counters stay.
-  // Throws Error kInvalid and changes nothing.
+  // Hands each part its section of a configuration that was checked as a whole.  Of it only the keys take
+  // effect that say so (config::Holds): the rate limits, whose counters stay, bounds and lifetimes of caches,
+  // origins, streams.  Connections and requests in progress go on.  From any thread but a loop's, one call at
+  // a time.  Throws nothing once a part was touched.
   void Reload(const Config& config);
 
   // What is really listened on, e.g. "127.0.0.1:8000" or "unix:/run/gathering.sock".
@@ -48,9 +50,8 @@ class Daemon {
   // Readiness turns 503 and answers close their connections, so that clients move on; all are still served.
   void StopBeingReady();
 
-  // Listeners close, requests in progress are answered.  False when some were still running after
-  // `config.http.drain_timeout`.
-  bool Drain();
+  // Listeners close, requests in progress are answered.  False when some were still running after `timeout`.
+  bool Drain(std::chrono::milliseconds timeout);
 
  private:
   class Parts;

@@ -5,7 +5,8 @@
 // name in capitals with dots as underscores, or one of the names of the system
 // this one replaces.  Its default is what a default-constructed Config holds.
 // The loader, --help, `config print`, gathering.toml(5) and the example file all
-// read this table.  Every value is read once, at start.
+// read this table.  Every value is read at start; those that a running daemon takes
+// over at a reload (core/config/reload.h) say so.
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -64,6 +65,13 @@ enum class Secrecy : std::uint8_t {
   kSecret,    // masked wholly, no flag, may stand in a file of its own
 };
 
+// When a changed value holds.
+enum class Holds : std::uint8_t {
+  kAfterRestart,
+  kAfterReload,
+};
+[[nodiscard]] std::string_view ToText(Holds holds);  // "a restart"
+
 struct Key {
   std::string_view name;      // "http.listen"
   std::string_view sentence;  // what it decides
@@ -72,6 +80,7 @@ struct Key {
   std::string_view flag = {};    // "--listen"
   std::string_view word = {};    // for the flag's value in help: "ADDRESS", "DIR"
   Secrecy secrecy = Secrecy::kOpen;
+  Holds holds = Holds::kAfterRestart;
 };
 
 // In the order of the manual, grouped by table.

@@ -28,7 +28,7 @@ void CheckOrigin(Call& call) {
   const std::string_view host = call.request().Find("Host").value_or("");
   const std::size_t scheme = origin->find("://");
   const bool ours = scheme != std::string_view::npos && origin->substr(scheme + 3) == host;
-  if (!ours && !call.services().api.cors().Allows(*origin))
+  if (!ours && !call.services().api.AllowsOrigin(*origin))
     throw HttpError{403, "pages of this origin may not open a WebSocket; see http.cors_origins", {}};
 }
 

@@ -114,10 +114,15 @@ Api::Api(std::span<const std::span<const Route>> tables, Services& services)
       services_(services),
       limits_(services.config.http.limits),
       router_(tables),
-      cors_(services.config.http.cors_origins),
-      headers_(cors_),
+      pages_(Pages{services.config.http.cors_origins}),
+      idempotency_ttl_(services.config.http.idempotency_ttl),
       openapi_(openapi::Build(tables)),
       route_statistics_(tables) {}
+
+void Api::Reload(const HttpConfig& config) {
+  pages_.Set(Pages{config.cors_origins});
+  idempotency_ttl_.store(config.idempotency_ttl, std::memory_order_relaxed);
+}
 
 Api::Progress Api::Begin(const Request& request, log::Context& names) {
   Progress progress{.started = services_.clock.Now()};
@@ -181,7 +186,7 @@ void Api::Serve(const Request& request, const Context& context, Response& respon
 
 void Api::Answer(const Request& request, Call& call, Progress& progress, Response& response) {
   if (Cors::IsPreflight(request)) {
-    cors_.AnswerPreflight(request, response);
+    pages_.Get()->cors.AnswerPreflight(request, response);
     return;
   }
   const Match match = router_.Find(request.method, request.path);
@@ -216,7 +221,7 @@ void Api::AnswerOnce(std::string_view key, const Request& request, const Match& 
   // May be run again after a conflict, so everything in it begins anew.
   call.Write([&](db::Tx& tx) {
     response = Response{};
-    if (auto known = idempotency::Claim(tx, claim, services_.config.http.idempotency_ttl)) {
+    if (auto known = idempotency::Claim(tx, claim, idempotency_ttl_.load(std::memory_order_relaxed))) {
       response.status = known->status;
       response.content_type = std::move(known->content_type);
       response.body = std::move(known->body);
@@ -269,9 +274,11 @@ void Api::Authorise(const Request& request, Authority needed, Call& call) const 
 
 void Api::Dress(const Request& request, const Call& call, Response& response) const {
   const std::string_view origin = OriginOf(request);
-  response.constant_headers = response.revalidates ? headers_.ForTagged(origin)
-                              : IsPage(response)   ? headers_.ForPage(origin)
-                                                   : headers_.ForApi(origin);
+  const auto pages = pages_.Get();
+  response.constant_headers = response.revalidates ? pages->headers.ForTagged(origin)
+                              : IsPage(response)   ? pages->headers.ForPage(origin)
+                                                   : pages->headers.ForApi(origin);
+  response.constant_headers_owner = pages;
   response.varying_headers = call.standing().fields;
   response.Set(kRequestIdHeader, std::string{call.request_id()});
 }
@@ -322,7 +329,9 @@ void Api::Refuse(int status, std::string_view detail, Response& response) {
   names.trace_id = TraceIdOf(names.request_id);
   const log::Scope scope{&names};
   WriteProblem(status, detail, names.request_id, response);
-  response.constant_headers = headers_.ForApi({});
+  const auto pages = pages_.Get();
+  response.constant_headers = pages->headers.ForApi({});
+  response.constant_headers_owner = pages;
   response.Set(kRequestIdHeader, names.request_id);
   log::Info("request refused", {{"status", status}, {"detail", detail}});
 }

@@ -19,11 +19,13 @@
 //
 // A path that no route has is only called unknown to those who are known themselves;
 // everybody else is told to say who they are.
+#include <atomic>
 #include <chrono>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "core/base/live.h"
 #include "daemon/http/answer_headers.h"
 #include "daemon/http/call.h"
 #include "daemon/http/cors.h"
@@ -58,12 +60,22 @@ class Api {
 
   [[nodiscard]] const RouteStatistics& route_statistics() const { return route_statistics_; }
 
-  // Which pages of other origins may ask.
-  [[nodiscard]] const Cors& cors() const { return cors_; }
+  // Which pages of other origins may ask now.
+  [[nodiscard]] bool AllowsOrigin(std::string_view origin) const { return pages_.Get()->cors.Allows(origin); }
+
+  // What of a new configuration holds from the next answer on: the origins, and how long keys are remembered.
+  void Reload(const HttpConfig& config);
 
  private:
   using Milliseconds = std::chrono::duration<double, std::milli>;
   struct Progress;
+  // What answers say to pages of other origins.
+  struct Pages {
+    explicit Pages(std::span<const std::string> origins) : cors(origins), headers(cors) {}
+
+    Cors cors;
+    AnswerHeaders headers;
+  };
   class Account;
   class Aftermath;
 
@@ -84,8 +96,8 @@ class Api {
   Services& services_;
   const HttpLimits& limits_;
   const Router router_;
-  const Cors cors_;
-  const AnswerHeaders headers_;
+  Live<Pages> pages_;
+  std::atomic<std::chrono::seconds> idempotency_ttl_;
   const std::string openapi_;
   RouteStatistics route_statistics_;
   RequestIds ids_;

@@ -51,7 +51,7 @@ struct Route;
 
 // Everything handlers may borrow.  Built once by the daemon, outlives every request.
 struct Services {
-  const Config& config;
+  const Config& config;  // as the daemon started; what a reload changes is asked of its part
   const Clock& clock;
   Database& database;
   WorkerPool& file_workers;  // runs what reads files or /proc

@@ -76,8 +76,9 @@ struct Response {
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;  // beside those the server adds itself
   // Fields that never change, as they go over the wire: "Name: value\r\n" each.  Sent unchecked and
-  // not copied: must outlive the answer, so it is a constant or belongs to the handler.
+  // not copied: a constant, or what the owner keeps.
   std::string_view constant_headers;
+  std::shared_ptr<const void> constant_headers_owner = {};
   std::string varying_headers;  // likewise, but of this answer
   bool close = false;           // close the connection after this answer
   bool revalidates = false;     // clients may keep it, if they ask each time whether it still holds (ETag)

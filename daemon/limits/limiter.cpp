@@ -50,7 +50,8 @@ Limiter::Limiter(const RateLimitsConfig& config, std::string_view secret, Worker
       redis_options_{.secret = KeyFrom(secret),
                      .instance = auth::RandomHex(kInstanceIdBytes),
                      .deadline = config.redis_timeout} {
-  if (config.enabled && !config.redis_url.empty())
+  // Even while nothing is limited: that may change.
+  if (!config.redis_url.empty())
     endpoint_ = std::make_unique<const limits::RedisEndpoint>(limits::ParseRedisUrl(config.redis_url));
   Reload(config);
 }

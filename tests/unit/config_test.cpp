@@ -12,6 +12,7 @@
 #include "core/config/control_socket.h"
 #include "core/config/keys.h"
 #include "core/config/load.h"
+#include "core/config/reload.h"
 #include "core/config/value.h"
 
 namespace gathering {
@@ -48,6 +49,10 @@ class Directory {
 // Nothing of the machine the test runs on: a home, no default file.
 LoadOptions Clean() {
   return {.environment = {{"HOME", "/home/ada"}}, .default_file = ""};
+}
+
+LoadedConfig Loaded(const Config& config, std::string file = "") {
+  return {.config = config, .origins = {}, .warnings = {}, .file = std::move(file)};
 }
 
 std::vector<std::string> ProblemsOf(const LoadOptions& options) {
@@ -125,7 +130,41 @@ TEST_CASE("every member of the configuration has exactly one key", "[config]") {
       INFO(key.name << " and " << any.name);
       CHECK((config::Get(any, changed) != config::Get(any, defaults)) == (any.name == key.name));
     }
+    // A reload takes it over, or names it.
+    const config::ReloadPlan plan = config::PlanReload(Loaded(defaults), Loaded(changed));
+    INFO(key.name);
+    const bool at_once = key.holds == config::Holds::kAfterReload;
+    CHECK((config::Get(key, plan.config) == config::Get(key, changed)) == at_once);
+    CHECK(plan.changes.size() == (at_once ? 1 : 0));
+    CHECK(plan.for_restart == (at_once ? std::vector<std::string_view>{} : std::vector{key.name}));
   }
+}
+
+TEST_CASE("a reload is told against what is in force, with secrets masked", "[config]") {
+  LoadedConfig now;
+  LoadedConfig next;
+  next.config.rate_limits.read = "5/minute";
+  next.config.auth.secret_key = kSecret;
+  const config::ReloadPlan plan = config::PlanReload(now, next);
+  REQUIRE(plan.changes.size() == 1);
+  CHECK(plan.changes[0].key == "rate_limits.read");
+  CHECK(plan.changes[0].before == "\"120/minute\"");
+  CHECK(plan.changes[0].after == "\"5/minute\"");
+  CHECK(plan.for_restart == std::vector<std::string_view>{"auth.secret_key"});
+  CHECK(plan.config.auth.secret_key.empty());
+
+  now.config = plan.config;
+  CHECK(config::PlanReload(now, next).changes.empty());
+  CHECK(config::PlanReload(now, next).for_restart == plan.for_restart);  // as long as it is so
+  CHECK(config::PlanReload(now, now).for_restart.empty());
+}
+
+TEST_CASE("a file that was read and is gone is not taken for none", "[config]") {
+  const LoadedConfig with_file = Loaded({}, "/etc/gathering/gathering.toml");
+  const LoadedConfig without = Loaded({});
+  CHECK_THROWS_AS(config::PlanReload(with_file, without), ConfigError);
+  CHECK_NOTHROW(config::PlanReload(without, with_file));
+  CHECK_NOTHROW(config::PlanReload(without, without));
 }
 
 TEST_CASE("every default satisfies the rules of its own key", "[config]") {
