@@ -341,7 +341,11 @@ constexpr Command kCommands[] = {
          "streams, the log's level and some more, as gathering.toml(5) says of each key. No connection is "
          "closed and no request is lost. The log names every changed key, and those that take a restart. "
          "If anything is wrong, nothing changes, and the log says what.\n\n"
-         "Before it serves and while it stops SIGHUP does nothing.\n\n"
+         "SIGUSR1 writes to the log what the daemon is at, whatever log.level says and once a second at "
+         "most: lines with the message \"state\" and the part as \"of\", about the process, connections, the "
+         "twenty requests in progress that began first and what they wait for, the database's pool and "
+         "pipelines, workers, events, streams, caches and rate limits. Before it serves and while it stops "
+         "neither signal does anything.\n\n"
          "Without a database URL it runs a private PostgreSQL in the data directory, which it starts, "
          "migrates, watches and stops. On an external database it refuses a schema that is behind, unless "
          "--migrate is given, or ahead.",

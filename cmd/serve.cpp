@@ -38,19 +38,22 @@ namespace {
 
 using std::chrono::microseconds;
 
+constexpr std::chrono::seconds kStatesApart{1};  // whoever asks sooner has just been told
+
 // How long the service manager is asked to wait, whatever its unit says.
 constexpr std::chrono::minutes kDatabaseStart{8};  // a new cluster and a recovery, with bounds of their own
 constexpr std::chrono::minutes kMigration{60};     // of large tables
 constexpr std::chrono::seconds kStopRest{30};      // after the last request: the pool, the private PostgreSQL
 
-// Takes SIGHUP, SIGINT and SIGTERM, which no other thread sees.  Until the daemon serves, the latter two end
-// the process at once; then the first one asks for an orderly stop, and a SIGINT after that ends it at once.
-// SIGHUP asks for the configuration to be read again; before serving and while stopping it does nothing.
+// Takes SIGHUP, SIGINT, SIGTERM and SIGUSR1, which no other thread sees.  Until the daemon serves, SIGINT and
+// SIGTERM end the process at once; then the first one asks for an orderly stop, and a SIGINT after that ends
+// it at once.  SIGHUP asks for the configuration to be read again, SIGUSR1 for the state to be told, once a
+// second at most; before serving and while stopping they do nothing.
 class Signals {
  public:
   Signals() {
     sigemptyset(&set_);
-    for (const int signal : {SIGHUP, SIGINT, SIGTERM}) sigaddset(&set_, signal);
+    for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGUSR1}) sigaddset(&set_, signal);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);  // every thread started later inherits this
     watcher_ = std::jthread{[this] { Watch(); }};
   }
@@ -68,13 +71,14 @@ class Signals {
     std::scoped_lock lock{mutex_};
     serving_ = true;
   }
-  // The first SIGINT or SIGTERM, or SIGHUP each time it came since the last call.
+  // The first SIGINT or SIGTERM, or one of the others, if it came since it was answered last.
   int WaitForOne() {
     std::unique_lock lock{mutex_};
-    came_.wait(lock, [this] { return !seen_.empty() || hangup_; });
+    came_.wait(lock, [this] { return !seen_.empty() || hangup_ || asked_; });
     if (!seen_.empty()) return seen_.front();
-    hangup_ = false;
-    return SIGHUP;
+    if (std::exchange(hangup_, false)) return SIGHUP;
+    asked_ = false;
+    return SIGUSR1;
   }
   // A second signal cuts the wait short.
   void WaitForAnother(std::chrono::milliseconds at_most) {
@@ -89,9 +93,8 @@ class Signals {
       if (sigwait(&set_, &signal) != 0) continue;
       std::scoped_lock lock{mutex_};
       if (done_) return;
-      if (signal == SIGHUP) {
-        hangup_ = serving_;
-        came_.notify_all();
+      if (signal == SIGHUP || signal == SIGUSR1) {
+        if (serving_) Ask(signal);
         continue;
       }
       if (!serving_ || (signal == SIGINT && !seen_.empty())) EndAtOnce(signal);
@@ -99,17 +102,32 @@ class Signals {
       came_.notify_all();
     }
   }
+  // The lock is held.
+  void Ask(int signal) {
+    if (signal == SIGHUP) {
+      hangup_ = true;
+    } else {
+      const Clock::Steady now = clock_.Now();
+      if (now - asked_at_ < kStatesApart) return;
+      asked_at_ = now;
+      asked_ = true;
+    }
+    came_.notify_all();
+  }
   void EndAtOnce(int signal) const {
     std::signal(signal, SIG_DFL);
     pthread_sigmask(SIG_UNBLOCK, &set_, nullptr);
     std::raise(signal);
   }
 
+  const SystemClock clock_;
   sigset_t set_{};
   std::mutex mutex_;  // guards everything below
   std::condition_variable came_;
   std::vector<int> seen_;
   bool hangup_ = false;
+  bool asked_ = false;
+  Clock::Steady asked_at_{};
   bool serving_ = false;
   bool done_ = false;
   std::jthread watcher_;
@@ -267,6 +285,9 @@ int ServeUntilStopped(Configuration& configuration, Signals& signals, Daemon& da
     switch (const int signal = signals.WaitForOne()) {
       case SIGHUP:
         Reload(configuration, daemon, reports);
+        break;
+      case SIGUSR1:
+        daemon.LogState();
         break;
       default:
         return signal;

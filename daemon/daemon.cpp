@@ -25,6 +25,7 @@
 #include "daemon/http/server.h"
 #include "daemon/lifecycle.h"
 #include "daemon/limits/limiter.h"
+#include "daemon/state.h"
 #include "daemon/streams/feed.h"
 
 namespace gathering {
@@ -124,6 +125,10 @@ void Daemon::Reload(const Config& config) {
   parts_->answers_.Reload(config.caches);
   parts_->feed_.Reload(config);
   parts_->budget_.Resize(config.caches.bytes);  // last: it shares out the bounds of all of them
+}
+
+void Daemon::LogState() {
+  gathering::LogState(parts_->services_);
 }
 
 std::vector<std::string> Daemon::Addresses() const {

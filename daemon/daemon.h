@@ -41,6 +41,9 @@ class Daemon {
   // a time.  Throws nothing once a part was touched.
   void Reload(const Config& config);
 
+  // Writes to the log what the daemon is at (daemon/state.h).  From any thread but a loop's.
+  void LogState();
+
   // What is really listened on, e.g. "127.0.0.1:8000" or "unix:/run/gathering.sock".
   [[nodiscard]] std::vector<std::string> Addresses() const;
 

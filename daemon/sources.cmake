@@ -39,6 +39,7 @@ set(GATHERING_DAEMON_SOURCES
   daemon/http/etag.cpp
   daemon/http/gate.cpp
   daemon/http/idempotency.cpp
+  daemon/http/in_progress.cpp
   daemon/http/listener.cpp
   daemon/http/message.cpp
   daemon/http/problem.cpp
@@ -61,6 +62,7 @@ set(GATHERING_DAEMON_SOURCES
   daemon/loop/timers.cpp
   daemon/openapi/docs_page.cpp
   daemon/openapi/openapi.cpp
+  daemon/state.cpp
   daemon/streams/dashboard_socket.cpp
   daemon/streams/event_stream.cpp
   daemon/streams/feed.cpp

@@ -348,8 +348,7 @@ bool Enabled(LogLevel level) {
   return level >= TheWriter().level.load(std::memory_order_relaxed);
 }
 
-void Log(LogLevel level, std::string_view message, Fields fields) {
-  if (!Enabled(level)) return;
+void Write(LogLevel level, std::string_view message, Fields fields) {
   Writer& writer = TheWriter();
   const std::string line = LineOf(writer.layout.load(std::memory_order_relaxed), level, message, fields);
   const spdlog::string_view_t text{line.data(), line.size()};
@@ -359,6 +358,10 @@ void Log(LogLevel level, std::string_view message, Fields fields) {
   } else {
     writer.sink->log(spdlog::details::log_msg{{}, {}, spdlog::level::critical, text});
   }
+}
+
+void Log(LogLevel level, std::string_view message, Fields fields) {
+  if (Enabled(level)) Write(level, message, fields);
 }
 
 }  // namespace
@@ -422,6 +425,9 @@ void Warn(std::string_view message, Fields fields) {
 }
 void Error(std::string_view message, Fields fields) {
   Log(LogLevel::kError, message, fields);
+}
+void Answer(std::string_view message, Fields fields) {
+  Write(LogLevel::kInfo, message, fields);
 }
 bool DebugEnabled() {
   return Enabled(LogLevel::kDebug);

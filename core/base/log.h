@@ -78,6 +78,8 @@ void Debug(std::string_view message, Fields fields = {});
 void Info(std::string_view message, Fields fields = {});
 void Warn(std::string_view message, Fields fields = {});
 void Error(std::string_view message, Fields fields = {});
+// At level info and written whatever the level is: what somebody asked for.
+void Answer(std::string_view message, Fields fields = {});
 [[nodiscard]] bool DebugEnabled();
 [[nodiscard]] bool InfoEnabled();
 

@@ -11,6 +11,7 @@
 #include <limits>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -45,6 +46,8 @@ class WorkerPool {
 
   // Refuses new jobs, finishes the accepted ones and joins the threads.  Idempotent.
   void Stop();
+
+  [[nodiscard]] std::string_view name() const { return options_.name; }
 
   WorkerPoolStats Stats() const;
 

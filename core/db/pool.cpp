@@ -230,6 +230,7 @@ Rows Pool::State::Transaction::Execute(const Query& query, const Params& params)
     Call([&](Connection& connection) { connection.Script(TimeoutSetting(timeout_)); });
   }
   ++statements_;
+  Tell(query.name);
   const Steady start = state_.clock_.Now();
   const auto note = [&](bool failed) {
     const Steady::duration run = state_.clock_.Now() - start;
@@ -252,6 +253,7 @@ std::vector<std::function<void()>> Pool::State::Transaction::Commit() {
   if (connection.failure() != Failure::kNone) {
     throw Error{Code::kInternal, "a failed statement was ignored", "commit after a failed statement"};
   }
+  Tell(kCommit);
   bool committed = false;
   try {
     Call([](Connection& c) { c.Script("COMMIT"); });

@@ -37,7 +37,8 @@ struct FiberWait {
   template <class V>
   void operator()(cache::Flight<V>& flight) const {
     if (!loop::OnFiber()) return cache::BlockingWait{}(flight);
-    loop::SleepUntilWoken([&](std::function<void()> wake) { flight.OnLanding(std::move(wake)); });
+    loop::SleepUntilWoken({.what = "answer another request loads"},
+                          [&](std::function<void()> wake) { flight.OnLanding(std::move(wake)); });
   }
 };
 

@@ -241,7 +241,7 @@ class PipelineCrew final : public Crew {
     void WaitUntil(Clock::Steady moment) override {
       Alarm alarm{loop_};
       alarm.SetDeadline(moment);
-      loop_.fibers().Suspend();
+      loop_.fibers().Suspend({.what = "its moment"});
     }
 
    private:

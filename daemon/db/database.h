@@ -63,11 +63,14 @@ class Database {
   auto Transact(db::Mode mode, F&& work, Clock::Steady deadline, db::Costs* costs = nullptr) {
     const Written written{mode == db::Mode::kWrite ? &on_write_ : nullptr};
     Meter meter{clock_, costs};
-    const auto metered = [&](db::Tx& tx) {
+    db::Stage stage{nullptr};
+    const auto observed = [&](db::Tx& tx) {
       meter.Begin(tx);
+      tx.TellIn(stage);
       return work(tx);
     };
-    return loop::RunOn(workers_, deadline, [&] { return pool_.Run(mode, metered, deadline); });
+    return loop::RunOn(workers_, deadline, {.what = "transaction", .at = &stage},
+                       [&] { return pool_.Run(mode, observed, deadline); });
   }
 
   [[nodiscard]] db::Pool& pool() { return pool_; }

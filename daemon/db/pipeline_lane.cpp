@@ -14,13 +14,14 @@ class PipelineLane::Waiting final : public db::Pending, private loop::Timer {
   Waiting(PipelineLane& lane, const db::Query& query, const db::Params& params)
       : Pending(query, params),
         Timer(lane.loop_.timers()),
+        query_name_(query.name),
         lane_(lane),
         fiber_(lane.loop_.fibers().current()) {}
 
   void Sleep(Clock::Steady deadline) {
     lane_.pipeline_.Submit(*this);
     SetDeadline(deadline);
-    lane_.loop_.fibers().Suspend();
+    lane_.loop_.fibers().Suspend({.what = "pipelined statement", .name = query_name_});
   }
 
  private:
@@ -38,6 +39,7 @@ class PipelineLane::Waiting final : public db::Pending, private loop::Timer {
     lane_.loop_.fibers().Resume(*fiber_);
   }
 
+  const std::string_view query_name_;
   PipelineLane& lane_;
   loop::Fiber* const fiber_;
 };

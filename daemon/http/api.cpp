@@ -11,6 +11,7 @@
 #include "core/config/config.h"
 #include "core/idempotency/idempotency.h"
 #include "daemon/http/idempotency.h"
+#include "daemon/http/in_progress.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/rate_limits.h"
 #include "daemon/http/remembered.h"
@@ -160,6 +161,7 @@ bool Api::Admit(const Request& request, const Context& context, Response& respon
   const log::Scope scope{&context.standing->names};
   Call call{services_, request, context, context.standing->names.request_id};
   call.set_route(*match.route);
+  const InProgress entry{call, progress.started};
   try {
     services_.rate_limits.Admit(request, *match.route, *context.standing);
     return true;
@@ -176,6 +178,7 @@ void Api::Serve(const Request& request, const Context& context, Response& respon
   Progress progress = Begin(request, standing.names);
   const log::Scope scope{&standing.names};
   Call call{services_, request, {context.deadline, &standing}, standing.names.request_id};
+  const InProgress entry{call, progress.started};
   try {
     Answer(request, call, progress, response);
   } catch (const std::exception&) {

@@ -67,6 +67,7 @@ class Server::Impl {
   void Leave() { front_.leaving = true; }
   bool Drain(std::chrono::milliseconds timeout);
   ServerStats Stats() const;
+  std::vector<LoopLook> Look(std::size_t most, std::chrono::milliseconds patience) const;
 
  private:
   void BoundConnections();
@@ -295,6 +296,31 @@ ServerStats Server::Impl::Stats() const {
   return stats;
 }
 
+// A loop that answers too late still finds what it writes to.
+std::vector<LoopLook> Server::Impl::Look(std::size_t most, std::chrono::milliseconds patience) const {
+  struct Answers {
+    std::mutex mutex;  // guards what follows
+    std::condition_variable changed;
+    std::vector<LoopLook> looks;
+    std::size_t missing = 0;
+  };
+  const auto answers = std::make_shared<Answers>();
+  answers->looks.resize(lanes_.size());
+  answers->missing = lanes_.size();
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    lanes_[i]->loop().Post([answers, i, most, &clock = front_.clock] {
+      LoopLook look{.turns = true, .oldest = InProgress::Oldest(most, clock.Now())};
+      std::scoped_lock lock{answers->mutex};
+      answers->looks[i] = std::move(look);
+      --answers->missing;
+      answers->changed.notify_one();
+    });
+  }
+  std::unique_lock lock{answers->mutex};
+  answers->changed.wait_for(lock, patience, [&] { return answers->missing == 0; });
+  return answers->looks;
+}
+
 Server::Server(HttpConfig config, const Clock& clock, Callbacks callbacks, ControlSocket control)
     : impl_(std::make_unique<Impl>(std::move(config), clock, std::move(callbacks), std::move(control))) {}
 
@@ -327,6 +353,10 @@ bool Server::Drain(std::chrono::milliseconds timeout) {
 
 ServerStats Server::Stats() const {
   return impl_->Stats();
+}
+
+std::vector<LoopLook> Server::Look(std::size_t most, std::chrono::milliseconds patience) const {
+  return impl_->Look(most, patience);
 }
 
 }  // namespace gathering::http

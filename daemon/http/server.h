@@ -18,6 +18,7 @@
 #include "core/base/service_manager.h"
 #include "core/config/config.h"
 #include "core/config/control_socket.h"
+#include "daemon/http/in_progress.h"
 #include "daemon/http/message.h"
 
 namespace gathering::loop {
@@ -49,6 +50,12 @@ struct ServerStats {
   std::uint64_t refused_by_gate = 0;        // every 4xx/5xx the gate gave
   std::uint64_t timeouts = 0;               // head, body, idle, write
   std::uint64_t loop_stalls = 0;  // a fiber held its loop for over 20 ms (debug builds name the request)
+};
+
+// What a loop is at.
+struct LoopLook {
+  bool turns = false;  // else nothing is known: it did not answer in time
+  std::vector<RequestInProgress> oldest;
 };
 
 class Server {
@@ -90,6 +97,10 @@ class Server {
 
   // From any thread, once it was started.
   ServerStats Stats() const;
+
+  // Likewise, but not on a loop: each loop and at most `most` of its requests, once all have told or
+  // `patience` is over.
+  [[nodiscard]] std::vector<LoopLook> Look(std::size_t most, std::chrono::milliseconds patience) const;
 
  private:
   class Impl;

@@ -16,7 +16,7 @@ class Waiting final : public Base {
  public:
   explicit Waiting(loop::Loop& loop) : loop_(loop), fiber_(loop.fibers().current()) {}
 
-  void Sleep() { loop_.fibers().Suspend(); }
+  void Sleep() { loop_.fibers().Suspend({.what = "shared rate limit"}); }
 
  private:
   void OnDecided() override { loop_.fibers().Resume(*fiber_); }

@@ -105,15 +105,16 @@ bool OnFiber() {
   return Loop::Current() != nullptr && Loop::Current()->fibers().current() != nullptr;
 }
 
-void SleepUntilWoken(const std::function<void(std::function<void()> wake)>& arrange) {
+void SleepUntilWoken(const Wait& wait, const std::function<void(std::function<void()> wake)>& arrange) {
   Loop& loop = *Loop::Current();
   Alarm alarm{loop};
   // The loop hears of it once this fiber sleeps, however early it is.
   arrange([&alarm, inbox = loop.inbox()] { inbox->Push(alarm); });
-  loop.fibers().Suspend();
+  loop.fibers().Suspend(wait);
 }
 
-void RunOnErased(WorkerPool& pool, std::optional<Clock::Steady> deadline, const std::function<void()>& work) {
+void RunOnErased(WorkerPool& pool, std::optional<Clock::Steady> deadline, const Wait& wait,
+                 const std::function<void()>& work) {
   if (!OnFiber()) {
     work();
     return;
@@ -128,7 +129,7 @@ void RunOnErased(WorkerPool& pool, std::optional<Clock::Steady> deadline, const 
   {
     Deadline timer{loop.timers(), *errand};
     if (deadline) timer.SetDeadline(*deadline);
-    loop.fibers().Suspend();
+    loop.fibers().Suspend(wait);
   }
   const bool cancelled = errand->cancelled();
   const std::exception_ptr failure = errand->TakeFailure();

@@ -146,6 +146,7 @@ class Fiber {
   }
 
   FiberJob* job = nullptr;  // null tells a parked fiber to end
+  Wait wait;                // of its last sleep
 
  private:
   static void Main(context::transfer_t from) {
@@ -184,6 +185,14 @@ class Fiber {
   const log::Context* writes_for_ = nullptr;  // while it does not run
   bool ended_ = false;                        // its job returned
 };
+
+std::string ToText(const Wait& wait) {
+  std::string text{wait.what};
+  if (!wait.name.empty()) text.append(" ").append(wait.name);
+  if (wait.at == nullptr) return text;
+  const std::string_view* const at = wait.at->load(std::memory_order_relaxed);
+  return at == nullptr ? text + ", not begun" : text.append(" ").append(*at);
+}
 
 Fibers::~Fibers() {
   assert(active_ == 0);
@@ -233,9 +242,14 @@ void Fibers::Run(Fiber& fiber) {
   job->OnFiberDone();
 }
 
-void Fibers::Suspend() {
+void Fibers::Suspend(const Wait& wait) {
   assert(current_ != nullptr);
+  current_->wait = wait;
   current_->Leave(Fiber::Return::kLater);
+}
+
+const Wait& Fibers::WaitOf(const Fiber& fiber) {
+  return fiber.wait;
 }
 
 void Fibers::Leave(Fiber& fiber) {

@@ -6,8 +6,10 @@
 // overflow is a crash and not a corruption.  A fiber that ended keeps its stack for the next
 // job; beyond `parked_max` of them the memory goes back.  What a fiber's log lines are written for
 // (log::Scope) stays with it across switches.  Belongs to the loop's thread.
+#include <atomic>
 #include <cstddef>
 #include <functional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -26,6 +28,17 @@ class FiberJob {
 };
 
 class Fiber;
+
+// What a fiber sleeps for, for those who look at it meanwhile.  The texts outlive the sleep.
+struct Wait {
+  std::string_view what;
+  std::string_view name = {};  // of what it waits for there
+  // Or how far that is, which others write; null inside: not begun.
+  const std::atomic<const std::string_view*>* at = nullptr;
+};
+
+// "worker hash", "transaction agent_by_id".
+[[nodiscard]] std::string ToText(const Wait& wait);
 
 struct FibersOptions {
   std::size_t stack_bytes = 262'144;  // rounded up to pages; four times as much with a sanitizer
@@ -51,7 +64,10 @@ class Fibers {
   void Resume(Fiber& fiber);
 
   // Back to the loop until somebody calls Resume.  Only on a fiber.
-  void Suspend();
+  void Suspend(const Wait& wait);
+
+  // What a fiber that is suspended now waits for.
+  [[nodiscard]] static const Wait& WaitOf(const Fiber& fiber);
 
   // The fiber that runs, or null.
   [[nodiscard]] Fiber* current() const { return current_; }
