@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <ranges>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 
@@ -482,6 +483,11 @@ Exit ReportError(const std::exception& error) {
     if (dynamic_cast<const bench::Busy*>(&error) != nullptr) return Exit::kTryAgain;
     if (dynamic_cast<const db::UnreadableUrl*>(&error) != nullptr) return Exit::kConfig;
     return ExitOf(known->code);
+  }
+  const auto* system = dynamic_cast<const std::system_error*>(&error);
+  if (system != nullptr && system->code() == std::errc::resource_unavailable_try_again) {
+    Complain("no thread can be started; raise the limit on threads (ulimit -u, or TasksMax of the unit)");
+    return Exit::kFailure;
   }
   Complain(error.what());
   return dynamic_cast<const UsageError*>(&error) != nullptr ? Exit::kUsage : Exit::kFailure;

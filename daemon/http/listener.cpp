@@ -125,6 +125,13 @@ Listener::~Listener() {
   Close();
 }
 
+// Clients' sockets inherit it.
+void Listener::BoundUnacknowledged(std::chrono::milliseconds time) {
+  const auto timeout = static_cast<unsigned>(time.count());
+  // Fails for a Unix-domain socket, which keeps nothing for a peer that is gone.
+  (void)::setsockopt(descriptor_, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+}
+
 void Listener::BindUnix(const std::string& path) {
   internet_ = false;
   sockaddr_un address{};

@@ -40,6 +40,9 @@ class Listener final : public loop::Watcher, private loop::Timer {
   [[nodiscard]] const std::string& address() const { return address_; }
   [[nodiscard]] Audience audience() const { return audience_; }
 
+  // How long the kernel keeps, for each client, what was sent and is not taken; then it drops the connection.
+  void BoundUnacknowledged(std::chrono::milliseconds time);
+
   // On the loop's thread.
   void Begin();
   void AcceptAll();  // all who wait now, without a bound

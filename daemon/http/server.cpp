@@ -142,6 +142,7 @@ void Server::Impl::Listen(Where&& where, Audience audience) {
   listeners_.push_back(std::make_unique<Listener>(
       lanes_.front()->loop(), std::forward<Where>(where), audience,
       [this](int descriptor, std::string peer) { Accept(descriptor, std::move(peer)); }));
+  listeners_.back()->BoundUnacknowledged(front_.limits().write_timeout);
 }
 
 // Its timer is the first loop's and goes with it; what it posted to others runs before they end.

@@ -151,7 +151,8 @@ TEST_CASE("whom log lines are written for stays with the fiber, and goes with it
       check(nullptr);
       const log::Scope scope{&mine};
       for (int i = 0; i < 20; ++i) {
-        SleepUntilWoken([&](const std::function<void()>& wake) { fixture.loop().Post(wake); });
+        SleepUntilWoken({.what = "a turn of the loop"},
+                        [&](const std::function<void()>& wake) { fixture.loop().Post(wake); });
         check(&mine);
         RunOn(workers.pool, std::nullopt, [&] { check(&mine); });
         check(&mine);
