@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include <fmt/format.h>
+
 #include "daemon/http/trace.h"
 
 namespace gathering::http {
@@ -46,10 +48,10 @@ TEST_CASE("a well-formed traceparent says trace and span, of version 00 and of l
     CHECK(TextOf(parent->trace_id) == kTrace);
     CHECK(TextOf(parent->parent_id) == kSpan);
   }
-  const auto least =
-      ParseTraceParent(Parent("00", std::string(31, '0') + "1", std::string(15, '0') + "1", "00"));
+  const std::string least_trace = fmt::format("{:032}", 1);
+  const auto least = ParseTraceParent(Parent("00", least_trace, fmt::format("{:016}", 1), "00"));
   REQUIRE(least);
-  CHECK(TextOf(least->trace_id) == std::string(31, '0') + "1");
+  CHECK(TextOf(least->trace_id) == least_trace);
   CHECK(TextOf(least->parent_id) == std::string(15, '0') + "1");
 }
 
