@@ -40,7 +40,7 @@ inline constexpr std::uint32_t kRequestsPerTurn = 8;     // of one connection; t
 inline constexpr std::size_t kStreamHoldBytes = 65'536;  // unsent of a stream; then nothing more is read
 inline constexpr std::uint32_t kReadsPerTurn = 8;        // of one stream; then the others' turn
 inline constexpr std::chrono::milliseconds kStreamPeerTimeout{30'000};  // of TCP, for a peer that is gone
-inline constexpr std::size_t kLingerBytesMax = 262'144;  // thrown away after a refusal; then closed
+inline constexpr std::size_t kLingerBytesMax = 4'194'304;  // thrown away after a refusal; then closed
 inline constexpr std::chrono::milliseconds kLingerTime{2'000};
 // When we are about to stop: for the first request of who has just come, and for one that is on its way from
 // who was kept.
