@@ -174,14 +174,12 @@ class Cache final : public Observed {
     const std::uint64_t hash = Hasher{}(key);
     Shard& shard = ShardOf(hash);
     const Clock::Steady arrived = clock_.Now();
-    for (;;) {
+    for (Clock::Steady as_of = arrived;; as_of = clock_.Now()) {
       std::shared_ptr<Flight<V>> flight;
       bool leads = false;
       bool joins = false;
-      Clock::Steady as_of;
       {
         std::scoped_lock lock{shard.mutex};
-        as_of = clock_.Now();
         if (want == Want::kNew) {
           MissLocked(shard, hash, key);
         } else if (auto known = FindLocked(shard, hash, key, as_of)) {
