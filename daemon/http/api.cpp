@@ -133,13 +133,17 @@ Api::Progress Api::Begin(const Request& request, log::Context& names) {
     progress.trace_state = TraceStateOf(request);
   }
   if (!names.request_id.empty()) return progress;  // since its head was there
-  RequestIds::Names made = ids_.Next();
-  const auto given_id = request.Find(kRequestIdHeader);
-  const bool takes_given = given_id && IsRequestId(*given_id);
-  names.request_id = takes_given ? std::string{*given_id} : std::move(made.request_id);
-  names.trace_id = parent ? parent->trace_id : TraceIdOf(names.request_id);
-  names.span_id = made.span_id;
+  names = NewNames(request.Find(kRequestIdHeader), parent);
   return progress;
+}
+
+log::Context Api::NewNames(std::optional<std::string_view> given_id,
+                           const std::optional<TraceParent>& parent) {
+  RequestIds::Names made = ids_.Next();
+  log::Context names{.request_id = std::move(made.request_id), .trace_id = {}, .span_id = made.span_id};
+  if (given_id && IsRequestId(*given_id)) names.request_id = *given_id;
+  names.trace_id = parent ? parent->trace_id : TraceIdOf(names.request_id);
+  return names;
 }
 
 void Api::Finish(const Request& request, const Call& call, const Progress& progress, Response& response) {
@@ -327,9 +331,7 @@ void Api::LogSlow(const Request& request, const Call& call, const Progress& prog
 }
 
 void Api::Refuse(int status, std::string_view detail, Response& response) {
-  RequestIds::Names made = ids_.Next();
-  log::Context names{.request_id = std::move(made.request_id), .trace_id = {}, .span_id = made.span_id};
-  names.trace_id = TraceIdOf(names.request_id);
+  const log::Context names = NewNames(std::nullopt, std::nullopt);
   const log::Scope scope{&names};
   WriteProblem(status, detail, names.request_id, response);
   const auto pages = pages_.Get();

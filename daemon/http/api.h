@@ -21,6 +21,7 @@
 // everybody else is told to say who they are.
 #include <atomic>
 #include <chrono>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,6 +35,7 @@
 #include "daemon/http/route.h"
 #include "daemon/http/route_statistics.h"
 #include "daemon/http/router.h"
+#include "daemon/http/trace.h"
 
 namespace gathering::http {
 
@@ -80,6 +82,9 @@ class Api {
   class Aftermath;
 
   [[nodiscard]] Progress Begin(const Request& request, log::Context& names);
+  // Of a request: its own id where it gave one that can be taken, in its client's trace or a new one.
+  [[nodiscard]] log::Context NewNames(std::optional<std::string_view> given_id,
+                                      const std::optional<TraceParent>& parent);
   void Finish(const Request& request, const Call& call, const Progress& progress, Response& response);
   void Answer(const Request& request, Call& call, Progress& progress, Response& response);
   void AnswerOnce(std::string_view key, const Request& request, const Match& match, Call& call,
