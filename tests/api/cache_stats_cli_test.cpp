@@ -22,6 +22,7 @@
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/text.h"
 
 namespace gathering::test {
 namespace {
@@ -31,17 +32,6 @@ using nlohmann::json;
 
 using Words = std::vector<std::string>;
 using Variables = std::map<std::string, std::string>;
-
-bool Contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
-std::vector<std::string> LinesOf(const std::string& text) {
-  std::istringstream in{text};
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
 
 std::string ControlSocket(const std::string& data_dir) {
   return data_dir + "/control.sock";

@@ -33,6 +33,7 @@
 #include "tests/support/process.h"
 #include "tests/support/redis_server.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/text.h"
 
 namespace gathering::test {
 namespace {
@@ -47,10 +48,6 @@ using Variables = std::map<std::string, std::string>;
 
 constexpr const char* kDrawnSecret = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 constexpr const char* kPassword = "correct-horse";
-
-bool Contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
 
 // --- a server as one has in production -------------------------------------------------------------
 

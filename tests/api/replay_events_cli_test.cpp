@@ -19,6 +19,7 @@
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/text.h"
 
 namespace gathering::test {
 namespace {
@@ -82,10 +83,6 @@ class Database {
  private:
   FreshDatabase database_;
 };
-
-bool Contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
 
 std::string ReadFile(const std::string& path) {
   std::ostringstream text;

@@ -21,6 +21,7 @@
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/text.h"
 
 namespace gathering::test {
 namespace {
@@ -35,13 +36,6 @@ std::string ReadFile(const fs::path& path) {
   std::stringstream text;
   text << in.rdbuf();
   return text.str();
-}
-
-Words LinesOf(const std::string& text) {
-  std::istringstream in{text};
-  Words lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
 }
 
 std::string Replaced(std::string text, const std::string& from, const std::string& to) {

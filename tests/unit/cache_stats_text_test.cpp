@@ -10,9 +10,12 @@
 #include "cmd/cache_stats_text.h"
 #include "cmd/command.h"
 #include "core/base/error.h"
+#include "tests/support/text.h"
 
 namespace gathering::cmd {
 namespace {
+
+using test::Contains;
 
 CacheLook Tokens(std::int64_t hits, std::int64_t misses) {
   CacheLook cache{.name = "tokens",
@@ -34,10 +37,6 @@ CachesLook Alone(CacheLook cache) {
 
 CheckResult Checked(const std::string& condition, const CacheLook& cache) {
   return CheckCaches({CacheCondition{condition}}, Alone(cache));
-}
-
-bool Contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace

@@ -21,22 +21,15 @@
 #include "core/doctor/machine.h"
 #include "core/doctor/ports.h"
 #include "core/doctor/redis.h"
+#include "tests/support/text.h"
 
 namespace gathering::doctor {
 namespace {
 
+using test::Contains;
+using test::LinesOf;
+
 using namespace std::chrono_literals;
-
-bool Contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
-std::vector<std::string> LinesOf(const std::string& text) {
-  std::istringstream in{text};
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
 
 Server Good() {
   return {.version = "15.3",
