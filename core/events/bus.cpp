@@ -4,6 +4,8 @@
 #include <limits>
 #include <utility>
 
+#include "core/base/spin.h"
+
 namespace gathering::events {
 namespace {
 
@@ -128,7 +130,8 @@ std::optional<std::string> Call::Run() const {
 }
 
 void Call::Done(std::optional<std::string> failure) const {
-  std::scoped_lock lock{bus_->mutex_};
+  if (!failure) lane_->batch.clear();  // not while publishers wait for the lock
+  const std::unique_lock lock = Acquire(bus_->mutex_);
   lane_->failure = std::move(failure);
   if (bus_->Finish(*lane_)) bus_->MakeReady(*lane_);
   bus_->AfterCall();
@@ -310,7 +313,7 @@ void Bus::Publish(Event event, PublishOptions options, Ticket& ticket) {
 Lane* Bus::Enter(Event event, PublishOptions options, Ticket& ticket) {
   if (options.delivery == Delivery::kSynchronous && Inside(*this)) options.delivery = Delivery::kQueued;
   const std::string key = options.same_by ? SamenessOf(event, *options.same_by) : std::string{};
-  const Clock::Steady now = clock_.Now();
+  const Clock::Steady now = options.delivery == Delivery::kBatched ? clock_.NowRoughly() : clock_.Now();
   const bool duplicate = options.same_by && !deduplicator_.Admit(key, now);
   std::shared_ptr<Event> shared;
   if (!duplicate) {
@@ -319,7 +322,9 @@ Lane* Bus::Enter(Event event, PublishOptions options, Ticket& ticket) {
     if (shared->id == Uuid{}) shared->id = ids_.Next(shared->time);
   }
 
-  std::scoped_lock lock{mutex_};
+  // Who waits for no handler comes again at once, and must not fall asleep over a worker that is done.
+  const std::unique_lock lock =
+      options.delivery == Delivery::kSynchronous ? std::unique_lock{mutex_} : Acquire(mutex_);
   Lane* here = nullptr;
   if (duplicate) {
     ++stats_.duplicates;
@@ -416,7 +421,6 @@ Lane* Bus::Offer(Subscriber& to, Item item, Delivery delivery, Ticket& ticket) {
     return nullptr;
   }
   const bool collect = to.options.collects || delivery == Delivery::kBatched;
-  const Clock::Steady now = item.queued_at;
   if (delivery == Delivery::kSynchronous && !collect) {
     item.ticket = &ticket;
     ++ticket.pending_;
@@ -428,7 +432,7 @@ Lane* Bus::Offer(Subscriber& to, Item item, Delivery delivery, Ticket& ticket) {
   if (to.mailbox.collected() >= options_.batch_events_max) {
     FallDue(to);
   } else if (!to.window) {
-    to.window = Ring(now + options_.batch_window, &to, nullptr);
+    to.window = Ring(clock_.Now() + options_.batch_window, &to, nullptr);
   }
   return nullptr;
 }

@@ -40,7 +40,8 @@ class Deduplicator {
   Deduplicator(const Deduplicator&) = delete;
   Deduplicator& operator=(const Deduplicator&) = delete;
 
-  // Whether this key may come through now; if so, it is remembered.  `now` never goes back.
+  // Whether this key may come through now; if so, it is remembered.  `now` may be as rough as
+  // the clock's NowRoughly.
   [[nodiscard]] bool Admit(std::string_view key, Clock::Steady now);
 
   // What was admitted came to nothing: the next with this key may come through.

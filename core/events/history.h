@@ -47,7 +47,7 @@ class History {
   History(const History&) = delete;
   History& operator=(const History&) = delete;
 
-  // `now` never goes back.
+  // `now` may be as rough as the clock's NowRoughly.
   void Add(EventPointer event, Clock::Steady now);
 
   // What is too much or too old by these leaves: at once, or with the next Add.
