@@ -55,7 +55,7 @@ void Advisor::Use(std::uint64_t hash, std::uint64_t bytes) {
   for (auto& [shelf, hits] : rehearsals_) {
     if (const Shelf::Slot known = Known(shelf, key); known != Shelf::kNone) {
       ++hits;
-      shelf.Touch(known);
+      shelf.Use({&known, 1});
       shelf.Reweigh(known, bytes);
       while (shelf.Over()) shelf.Evict();
       continue;

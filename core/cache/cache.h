@@ -18,7 +18,13 @@
 //
 // Values are given out as copies, so that nothing points into the cache; what is large goes into a
 // std::shared_ptr<const T>.  Safe from any thread; no call but Load waits for more than a shard's lock.
+//
+// Hits of several threads write nothing that another one reads (core/base/big_reader_lock.h): each thread
+// notes what it used, and the order is made up from the notes before anybody asks for it.  With one thread it
+// is exact; of several threads the uses since the last change, or the last kUsesNoted of each, count as one
+// moment.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <chrono>
@@ -28,6 +34,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -35,6 +42,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/big_reader_lock.h"
 #include "core/base/clock.h"
 #include "core/cache/hash.h"
 #include "core/cache/shelf.h"
@@ -123,6 +131,8 @@ class Cache final : public Observed {
         clock_(clock),
         ttl_(options_.ttl),
         negative_ttl_(options_.negative_ttl),
+        lasting_(std::is_same_v<Lifetime, NoLifetime> && options_.ttl.count() == 0 &&
+                 options_.idle.count() == 0 && options_.negative_ttl.count() == 0),
         own_bounds_(options_.bounds),
         advisor_(options_.policy, options_.bounds) {
     const std::uint32_t useful = std::max<std::uint32_t>(1, options_.bounds.entries_max / kShardEntriesMin);
@@ -133,33 +143,33 @@ class Cache final : public Observed {
   }
 
   // The value, if there is one.
-  [[nodiscard]] std::optional<V> Get(const Lookup& key) { return Find(key).value_or(std::nullopt); }
+  [[nodiscard]] std::optional<V> Get(const Lookup& key) {
+    std::optional<V> value;
+    Visit(key, [&](const std::optional<V>& known) { value = known; });
+    return value;
+  }
 
   // What is known: nothing, that there is no such thing, or the value.
   [[nodiscard]] std::optional<std::optional<V>> Find(const Lookup& key) {
-    const std::uint64_t hash = Hasher{}(key);
-    Shard& shard = ShardOf(hash);
-    const Clock::Steady now = Now();
-    std::scoped_lock lock{shard.mutex};
-    return FindLocked(shard, hash, key, now);
+    std::optional<std::optional<V>> found;
+    Visit(key, [&](const std::optional<V>& known) { found.emplace(known); });
+    return found;
   }
 
   // The same without counting as a use.
   [[nodiscard]] std::optional<std::optional<V>> Peek(const Lookup& key) const {
     const std::uint64_t hash = Hasher{}(key);
-    const Shard& shard = ShardOf(hash);
+    Shard& shard = ShardOf(hash);
     const Clock::Steady now = Now();
-    std::scoped_lock lock{shard.mutex};
-    const Slot slot = SlotOf(shard, hash, key);
-    if (slot == Shelf::kNone || IsOver(shard.items[slot], now)) return std::nullopt;
-    return std::optional<std::optional<V>>{shard.items[slot].value};
+    const Reading reading{shard.lock};
+    return KnownLocked(shard, hash, key, now);
   }
 
   // Remembers what was true at `as_of`; a value, or that there is none.
   void Put(const K& key, std::optional<V> value, Clock::Steady as_of) {
     const std::uint64_t hash = Hasher{}(key);
     Shard& shard = ShardOf(hash);
-    std::scoped_lock lock{shard.mutex};
+    const Change change{shard};
     PutLocked(shard, hash, key, std::move(value), as_of);
   }
 
@@ -171,6 +181,9 @@ class Cache final : public Observed {
   template <class F, class Wait = BlockingWait>
   [[nodiscard]] std::optional<V> Load(const Lookup& key, F&& load, const Wait& wait = {},
                                       Want want = Want::kKnown) {
+    if (want == Want::kKnown) {
+      if (auto known = Find(key)) return *std::move(known);
+    }
     const std::uint64_t hash = Hasher{}(key);
     Shard& shard = ShardOf(hash);
     const Clock::Steady arrived = clock_.Now();
@@ -178,12 +191,11 @@ class Cache final : public Observed {
       std::shared_ptr<Flight<V>> flight;
       bool leads = false;
       bool joins = false;
+      if (want == Want::kNew) MissForAll(shard, hash, key);
       {
-        std::scoped_lock lock{shard.mutex};
-        if (want == Want::kNew) {
-          MissLocked(shard, hash, key);
-        } else if (auto known = FindLocked(shard, hash, key, as_of)) {
-          return *std::move(known);
+        const Quiet quiet{shard.lock};
+        if (want == Want::kKnown) {
+          if (auto known = KnownLocked(shard, hash, key, as_of)) return *std::move(known);  // since then
         }
         flight = std::make_shared<Flight<V>>();
         const auto [found, added] =
@@ -206,7 +218,7 @@ class Cache final : public Observed {
   bool Invalidate(const Lookup& key) {
     const std::uint64_t hash = Hasher{}(key);
     Shard& shard = ShardOf(hash);
-    std::scoped_lock lock{shard.mutex};
+    const Change change{shard};
     shard.valid_after = clock_.Now();
     const auto flight = shard.flights.find(hash);
     if (flight != shard.flights.end() && flight->second.key == key) flight->second.outdated = true;
@@ -223,11 +235,11 @@ class Cache final : public Observed {
   std::size_t InvalidateIf(F&& fits) {
     std::size_t count = 0;
     for (const auto& shard : shards_) {
-      std::scoped_lock lock{shard->mutex};
+      const Change change{*shard};
       shard->valid_after = clock_.Now();
       for (auto& [hash, loading] : shard->flights) loading.outdated = loading.outdated || fits(loading.key);
       for (Slot slot = 0; slot < shard->items.size(); ++slot) {
-        if (!shard->items[slot].in_use || !fits(std::as_const(shard->items[slot].key))) continue;
+        if (!shard->items[slot].Holds() || !fits(std::as_const(shard->items[slot].key))) continue;
         ++shard->statistics.invalidated;
         Drop(*shard, slot);
         ++count;
@@ -266,10 +278,11 @@ class Cache final : public Observed {
     ttl_.store(ttl, std::memory_order_relaxed);
     negative_ttl_.store(negative_ttl, std::memory_order_relaxed);
     for (const auto& shard : shards_) {
-      std::scoped_lock lock{shard->mutex};  // whoever keeps something after this has seen the new ones
+      const Change change{*shard};  // whoever keeps something after this has seen the new ones
       for (Item& item : shard->items) {
         const std::chrono::milliseconds lifetime = item.value ? ttl : negative_ttl;
-        if (item.in_use && lifetime.count() > 0) item.over_at = std::min(item.over_at, item.as_of + lifetime);
+        if (item.Holds() && lifetime.count() > 0)
+          item.over_at = std::min(item.over_at, item.as_of + lifetime);
       }
     }
   }
@@ -282,7 +295,7 @@ class Cache final : public Observed {
     const Clock::Steady now = clock_.Now();
     Clock::Steady oldest = now;
     for (const auto& shard : shards_) {
-      std::scoped_lock lock{shard->mutex};
+      const Quiet quiet{shard->lock};
       const Bounds& bounds = shard->shelf.bounds();
       sum.bounds.entries_max += bounds.entries_max;
       sum.bounds.bytes_max =
@@ -290,8 +303,9 @@ class Cache final : public Observed {
       sum.entries += shard->shelf.entries();
       sum.bytes += shard->shelf.bytes();
       AddTo(sum.statistics, shard->statistics);
+      quiet.ForEachPart([&](const Notes& notes) { notes.AddTo(sum.statistics); });
       for (const Item& item : shard->items) {
-        if (item.in_use) oldest = std::min(oldest, item.as_of);
+        if (item.Holds()) oldest = std::min(oldest, item.as_of);
       }
     }
     sum.oldest = std::chrono::duration_cast<std::chrono::milliseconds>(now - oldest);
@@ -304,14 +318,18 @@ class Cache final : public Observed {
  private:
   using Slot = Shelf::Slot;
   static constexpr std::uint32_t kShardEntriesMin = 64;
+  static constexpr std::uint32_t kUsesNoted = 56;
+
+  static constexpr Clock::Steady kNever = Clock::Steady::min();
 
   struct Item {
     K key{};
     std::optional<V> value;
-    Clock::Steady as_of{};
+    Clock::Steady as_of = kNever;  // kNever: the slot is free
     Clock::Steady over_at = Clock::Steady::max();
-    Clock::Steady idle_at = Clock::Steady::max();
-    bool in_use = false;
+    mutable Clock::Steady idle_at = Clock::Steady::max();  // readers write it, with others beside them
+
+    [[nodiscard]] bool Holds() const { return as_of != kNever; }
   };
   struct Loading {
     K key;
@@ -319,17 +337,56 @@ class Cache final : public Observed {
     Clock::Steady began;
     bool outdated;  // forgotten meanwhile: for those who came before that, and for nobody else
   };
+  // What the readers of a stripe leave behind.
+  struct Notes {
+    std::uint64_t hits = 0;
+    std::uint64_t misses = 0;
+    std::uint32_t count = 0;
+    std::array<Slot, kUsesNoted> used;  // since the order was made up, the last one last
+
+    [[nodiscard]] bool Full() const { return count == kUsesNoted; }
+    void Use(Slot slot) {
+      if (count == 0 || used[count - 1] != slot) used[count++] = slot;
+    }
+    void AddTo(Statistics& sum) const {
+      sum.hits += hits;
+      sum.misses += misses;
+    }
+  };
+  using Lock = BigReaderLock<Notes>;
+  using Reading = typename Lock::Reading;
+  using Quiet = typename Lock::Quiet;
+
   struct alignas(64) Shard {
     Shard(Policy policy, const Bounds& bounds) : shelf(policy, bounds) {}
 
-    mutable std::mutex mutex;  // guards everything below
+    // Notes what was used.
+    void MakeUp(Notes& notes) {
+      shelf.Use(std::span{notes.used}.first(notes.count));
+      notes.count = 0;
+    }
+
+    // Readers look at the index and the weights of the shelf, and at the items; the order of the shelf is for
+    // who keeps writers out, and so is what follows the items.
+    mutable Lock lock;
     Shelf shelf;
     std::vector<Item> items;  // by slot
     std::unordered_map<std::uint64_t, Loading>
-        flights;  // by hash: of two keys with one hash one waits for none
-    Clock::Steady valid_after = Clock::Steady::min();  // answers as of then and before are not kept
-    std::uint64_t lots = 0;                            // for jitter
-    Statistics statistics;
+        flights;                         // by hash: of two keys with one hash one waits for none
+    Clock::Steady valid_after = kNever;  // answers as of then and before are not kept
+    std::uint64_t lots = 0;              // for jitter
+    Statistics statistics;               // but for what is in the notes
+  };
+
+  // Holds a shard to change it, its order made up.
+  class Change {
+   public:
+    explicit Change(Shard& shard) : writing_(shard.lock) {
+      writing_.ForEachPart([&](Notes& notes) { shard.MakeUp(notes); });
+    }
+
+   private:
+    typename Lock::Writing writing_;
   };
 
   static Bounds Share(const Bounds& bounds, std::size_t shards) {
@@ -339,13 +396,7 @@ class Cache final : public Observed {
   }
   Shard& ShardOf(std::uint64_t hash) const { return *shards_[(hash >> 32) & (shards_.size() - 1)]; }
 
-  // A cache without lifetimes need not know the time.
-  [[nodiscard]] Clock::Steady Now() const {
-    constexpr bool kOwnLifetimes = !std::is_same_v<Lifetime, NoLifetime>;
-    const bool lasting = options_.ttl.count() == 0 && options_.idle.count() == 0 &&
-                         options_.negative_ttl.count() == 0 && !kOwnLifetimes;
-    return lasting ? Clock::Steady{} : clock_.NowRoughly();
-  }
+  [[nodiscard]] Clock::Steady Now() const { return lasting_ ? Clock::Steady{} : clock_.NowRoughly(); }
 
   // Resizing is locked.
   void Resize() {
@@ -356,7 +407,7 @@ class Cache final : public Observed {
                         .bytes_max = whole ? own_bounds_.bytes_max : static_cast<std::uint64_t>(bytes)};
     advisor_.SetBounds(bounds);
     for (const auto& shard : shards_) {
-      std::scoped_lock lock{shard->mutex};
+      const Change change{*shard};
       shard->shelf.SetBounds(Share(bounds, shards_.size()));
       while (shard->shelf.Over()) EvictOne(*shard);
     }
@@ -364,56 +415,93 @@ class Cache final : public Observed {
 
   // Lookups so far.
   [[nodiscard]] std::uint64_t Asked() const {
-    std::uint64_t asked = 0;
+    Statistics sum;
     for (const auto& shard : shards_) {
-      std::scoped_lock lock{shard->mutex};
-      asked += shard->statistics.hits + shard->statistics.misses;
+      const Quiet quiet{shard->lock};
+      AddTo(sum, shard->statistics);
+      quiet.ForEachPart([&](const Notes& notes) { notes.AddTo(sum); });
     }
-    return asked;
+    return sum.hits + sum.misses;
   }
 
   static Slot SlotOf(const Shard& shard, std::uint64_t hash, const Lookup& key) {
     return shard.shelf.Find(hash, [&](Slot slot) { return shard.items[slot].key == key; });
   }
   static bool IsOver(const Item& item, Clock::Steady now) {
-    return now >= item.over_at || now >= item.idle_at;
+    return now >= item.over_at || now >= std::atomic_ref{item.idle_at}.load(std::memory_order_relaxed);
   }
 
-  // Who wants a new answer is not content with what is known, nor is anybody after them.
-  void MissLocked(Shard& shard, std::uint64_t hash, const Lookup& key) {
-    ++shard.statistics.misses;
-    const Slot slot = SlotOf(shard, hash, key);
-    if (slot != Shelf::kNone) Drop(shard, slot);
+  // Calls `take` with what is known, if anything is.
+  template <class F>
+  void Visit(const Lookup& key, F&& take) {
+    const std::uint64_t hash = Hasher{}(key);
+    Shard& shard = ShardOf(hash);
+    const Clock::Steady now = Now();
+    const bool over = Read(shard, [&](Notes& notes) {
+      const Slot slot = SlotOf(shard, hash, key);
+      const Item* const item = slot == Shelf::kNone ? nullptr : &shard.items[slot];
+      if (item == nullptr || IsOver(*item, now)) {
+        ++notes.misses;
+        return item != nullptr;
+      }
+      if (options_.idle.count() > 0)
+        std::atomic_ref{item->idle_at}.store(now + options_.idle, std::memory_order_relaxed);
+      take(item->value);
+      ++notes.hits;
+      notes.Use(slot);
+      return false;
+    });
+    if (over) Expire(shard, hash, key, now);
+    if (advisor_.Samples(hash)) advisor_.Use(hash, BytesOf(shard, hash, key));
   }
 
-  std::optional<std::optional<V>> FindLocked(Shard& shard, std::uint64_t hash, const Lookup& key,
-                                             Clock::Steady now) {
+  // With room for a note of one use.
+  template <class F>
+  static auto Read(Shard& shard, F&& f) {
+    for (;;) {
+      std::size_t stripe = 0;
+      {
+        const Reading reading{shard.lock};
+        if (!reading.part().Full()) return f(reading.part());
+        stripe = reading.stripe(shard.lock);
+      }
+      const Quiet quiet{shard.lock};
+      quiet.WithPart(stripe, [&](Notes& notes) { shard.MakeUp(notes); });
+    }
+  }
+
+  // Reading, or keeping writers out.
+  static std::optional<std::optional<V>> KnownLocked(const Shard& shard, std::uint64_t hash,
+                                                     const Lookup& key, Clock::Steady now) {
     const Slot slot = SlotOf(shard, hash, key);
-    const bool over = slot != Shelf::kNone && IsOver(shard.items[slot], now);
-    if (advisor_.Samples(hash)) Rehearse(shard, hash, slot, over);
-    if (over) {
-      ++shard.statistics.expired;
-      ++shard.statistics.misses;
-      Drop(shard, slot);
-      return std::nullopt;
-    }
-    if (slot == Shelf::kNone) {
-      ++shard.statistics.misses;
-      return std::nullopt;
-    }
-    ++shard.statistics.hits;
-    shard.shelf.Touch(slot);
-    Item& item = shard.items[slot];
-    if (options_.idle.count() > 0) item.idle_at = now + options_.idle;
-    return std::optional<std::optional<V>>{item.value};
+    if (slot == Shelf::kNone || IsOver(shard.items[slot], now)) return std::nullopt;
+    return std::optional<std::optional<V>>{shard.items[slot].value};
   }
 
   // What is not there weighs what the others do.
-  void Rehearse(const Shard& shard, std::uint64_t hash, Slot slot, bool over) {
-    if (over) advisor_.Forget(hash);
-    const std::uint64_t mean =
-        shard.shelf.entries() == 0 ? sizeof(Item) : shard.shelf.bytes() / shard.shelf.entries();
-    advisor_.Use(hash, slot == Shelf::kNone ? mean : shard.shelf.BytesOf(slot));
+  static std::uint64_t BytesOf(const Shard& shard, std::uint64_t hash, const Lookup& key) {
+    const Reading reading{shard.lock};
+    const Slot slot = SlotOf(shard, hash, key);
+    if (slot != Shelf::kNone) return shard.shelf.BytesOf(slot);
+    return shard.shelf.entries() == 0 ? sizeof(Item) : shard.shelf.bytes() / shard.shelf.entries();
+  }
+
+  // It was too old at `now`.
+  void Expire(Shard& shard, std::uint64_t hash, const Lookup& key, Clock::Steady now) {
+    if (advisor_.Samples(hash)) advisor_.Forget(hash);
+    const Change change{shard};
+    const Slot slot = SlotOf(shard, hash, key);
+    if (slot == Shelf::kNone || !IsOver(shard.items[slot], now)) return;
+    ++shard.statistics.expired;
+    Drop(shard, slot);
+  }
+
+  // Who wants a new answer is not content with what is known, nor is anybody after them.
+  void MissForAll(Shard& shard, std::uint64_t hash, const Lookup& key) {
+    const Change change{shard};
+    ++shard.statistics.misses;
+    const Slot slot = SlotOf(shard, hash, key);
+    if (slot != Shelf::kNone) Drop(shard, slot);
   }
 
   void PutLocked(Shard& shard, std::uint64_t hash, const K& key, std::optional<V> value,
@@ -441,7 +529,7 @@ class Cache final : public Observed {
       shard.items[slot].key = key;
     } else {
       shard.shelf.Reweigh(slot, bytes);
-      shard.shelf.Touch(slot);
+      shard.shelf.Use({&slot, 1});
     }
     Item& item = shard.items[slot];
     item.as_of = as_of;
@@ -449,7 +537,6 @@ class Cache final : public Observed {
     if (own < Clock::Steady::max() - as_of) item.over_at = std::min(item.over_at, as_of + own);
     item.value = std::move(value);
     item.idle_at = options_.idle.count() > 0 ? as_of + options_.idle : Clock::Steady::max();
-    item.in_use = true;
     while (shard.shelf.Over()) EvictOne(shard);  // a new weight of an old entry
   }
 
@@ -487,7 +574,7 @@ class Cache final : public Observed {
       error = std::current_exception();
     }
     try {
-      std::scoped_lock lock{shard.mutex};
+      const Change change{shard};
       // Not there when it went without company.
       const auto found = shard.flights.find(hash);
       if (found != shard.flights.end() && found->second.flight.get() == &flight) shard.flights.erase(found);
@@ -522,6 +609,7 @@ class Cache final : public Observed {
   const Clock& clock_;
   std::atomic<std::chrono::milliseconds> ttl_;
   std::atomic<std::chrono::milliseconds> negative_ttl_;
+  const bool lasting_;           // nothing gets too old: the time does not matter
   mutable std::mutex resizing_;  // guards the two below; taken before a shard's
   Bounds own_bounds_;
   double part_ = 1;

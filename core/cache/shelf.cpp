@@ -1,13 +1,13 @@
 #include "core/cache/shelf.h"
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 namespace gathering::cache {
 namespace {
 
 constexpr std::size_t kBucketsMin = 16;
+constexpr std::size_t kRecordMin = 16;
 constexpr std::uint64_t kEntryBytesMax = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint8_t kUsesMax = 3;
 constexpr std::uint32_t kSmallShare = 10;  // S3-FIFO's small queue has a tenth of the room
@@ -39,20 +39,40 @@ void Shelf::Count(Node& node) const {
   }
 }
 
-// In three passes, so that the memory of all is on its way before the first is needed.
-void Shelf::MakeUpOrder() {
-  const std::span<const Slot> used{used_.data(), used_count_};
-  for (const Slot slot : used) __builtin_prefetch(&nodes_[slot]);
-  for (const Slot slot : used) {
-    if (nodes_[slot].newer != kNone) __builtin_prefetch(&nodes_[nodes_[slot].newer]);
-    if (nodes_[slot].older != kNone) __builtin_prefetch(&nodes_[nodes_[slot].older]);
+void Shelf::Use(std::span<const Slot> slots) {
+  if (policy_ == Policy::kLru) return Record(slots);
+  for (const Slot slot : slots) Count(nodes_[slot]);
+}
+
+void Shelf::Record(std::span<const Slot> slots) {
+  if (record_.capacity() - record_.size() < slots.size()) ShortenRecord(slots.size());
+  auto at = static_cast<std::uint32_t>(record_.size());
+  record_.insert(record_.end(), slots.begin(), slots.end());
+  std::uint32_t* const last_use = last_use_.data();
+  for (const Slot slot : slots) last_use[slot] = at++;
+}
+
+// Only what counts stays; then there is room for twice as many uses again.  Without a branch, which nobody
+// could predict.
+void Shelf::ShortenRecord(std::size_t room) {
+  Slot* const record = record_.data();
+  std::uint32_t* const last_use = last_use_.data();
+  std::uint32_t kept = 0;
+  for (std::size_t at = oldest_; at < record_.size(); ++at) {
+    const Slot slot = record[at];
+    const bool counts = last_use[slot] == at;
+    record[kept] = slot;
+    last_use[slot] = counts ? kept : last_use[slot];
+    kept += counts ? 1 : 0;
   }
-  for (const Slot slot : used) {
-    if (main_.head == slot) continue;
-    Unlink(main_, slot);
-    Push(main_, slot);
-  }
-  used_count_ = 0;
+  record_.resize(kept);
+  record_.reserve(std::max({kRecordMin, std::size_t{3} * kept, kept + room}));
+  oldest_ = 0;
+}
+
+Shelf::Slot Shelf::LruVictim() {
+  while (!Counts(oldest_)) ++oldest_;
+  return record_[oldest_];
 }
 
 bool Shelf::Full(std::uint64_t bytes) const {
@@ -61,8 +81,8 @@ bool Shelf::Full(std::uint64_t bytes) const {
 }
 
 Shelf::Slot Shelf::Evict() {
-  MakeUpOrder();
-  Slot slot = main_.tail;
+  Slot slot = kNone;
+  if (policy_ == Policy::kLru) slot = LruVictim();
   if (policy_ == Policy::kSieve) slot = SieveVictim();
   if (policy_ == Policy::kS3Fifo) slot = S3FifoVictim();
   Remove(slot);
@@ -112,12 +132,12 @@ Shelf::Slot Shelf::S3FifoVictim() {
 }
 
 Shelf::Slot Shelf::Add(std::uint64_t hash, std::uint64_t bytes) {
-  MakeUpOrder();
   if (4 * (entries_ + std::size_t{1}) > 3 * buckets_.size()) GrowIndex();
   Slot slot = free_;
   if (slot == kNone) {
     slot = static_cast<Slot>(nodes_.size());
     nodes_.emplace_back();
+    if (policy_ == Policy::kLru) last_use_.push_back(kNone);
   } else {
     free_ = nodes_[slot].newer;
   }
@@ -129,17 +149,16 @@ Shelf::Slot Shelf::Add(std::uint64_t hash, std::uint64_t bytes) {
     node.probation = ghost == kNone;
     if (ghost != kNone) ghosts_->Remove(ghost);
   }
-  Push(QueueOf(node), slot);
+  Enqueue(slot);
   ++entries_;
   bytes_ += bytes;
   return slot;
 }
 
 void Shelf::Remove(Slot slot) {
-  MakeUpOrder();
   Node& node = nodes_[slot];
   if (hand_ == slot) hand_ = node.newer;
-  Unlink(QueueOf(node), slot);
+  Dequeue(slot);
   --entries_;
   bytes_ -= node.bytes;
   Forget(slot);
@@ -151,6 +170,19 @@ void Shelf::Reweigh(Slot slot, std::uint64_t bytes) {
   queue.bytes += bytes - node.bytes;
   bytes_ += bytes - node.bytes;
   node.bytes = static_cast<std::uint32_t>(bytes);
+}
+
+void Shelf::Enqueue(Slot slot) {
+  if (policy_ == Policy::kLru) return Record({&slot, 1});
+  Push(QueueOf(nodes_[slot]), slot);
+}
+
+void Shelf::Dequeue(Slot slot) {
+  if (policy_ == Policy::kLru) {
+    last_use_[slot] = kNone;
+  } else {
+    Unlink(QueueOf(nodes_[slot]), slot);
+  }
 }
 
 void Shelf::Push(Queue& queue, Slot slot) {

@@ -9,16 +9,18 @@
 // - S3-FIFO (Yang et al., SOSP 2023): newcomers pass a queue of a tenth of the room and stay only if they are
 //   used there, or come back soon after they left.  Survives scans.
 //
-// Finding an entry reads the index and, but for its use, nothing else here: a bucket holds half of the hash,
-// so that hardly anybody else's entry is looked at.  Under LRU uses are noted and the order is made up before
-// anybody asks for it, many at a time, so that a use does not wait for the memory of its neighbours.
+// Finding an entry reads the index and nothing else here: a bucket holds half of the hash, so that hardly
+// anybody else's entry is looked at.  Using one changes the order only, which neither Find nor the numbers
+// look at.  Under LRU the order is a record of uses, of which each entry's last counts: a use writes two
+// numbers and reads none, and who looks for the oldest passes over what does not count.  The record is at
+// most three times as long as there are entries.
 //
 // An entry costs kOverheadBytes here beyond what the owner keeps.
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -54,13 +56,8 @@ class Shelf {
   }
   [[nodiscard]] std::uint64_t HashOf(Slot slot) const { return nodes_[slot].hash; }
 
-  // It was used.
-  void Touch(Slot slot) {
-    if (policy_ != Policy::kLru) return Count(nodes_[slot]);
-    if (used_count_ > 0 && used_[used_count_ - 1] == slot) return;
-    used_[used_count_++] = slot;
-    if (used_count_ == used_.size()) MakeUpOrder();
-  }
+  // They were used, the last one last.
+  void Use(std::span<const Slot> slots);
 
   // Whether an entry of `bytes` more would be too much.  True even when nothing is left to evict, if it alone
   // is larger than all.
@@ -107,11 +104,16 @@ class Shelf {
   };
 
   Queue& QueueOf(const Node& node) { return node.probation ? small_ : main_; }
+  [[nodiscard]] bool Counts(std::size_t at) const { return last_use_[record_[at]] == at; }
+  void Record(std::span<const Slot> slots);
+  void ShortenRecord(std::size_t room);
+  Slot LruVictim();
+  void Enqueue(Slot slot);
+  void Dequeue(Slot slot);
   void Push(Queue& queue, Slot slot);
   void Unlink(Queue& queue, Slot slot);
   void Forget(Slot slot);  // takes it out of the index and frees the slot
   void Count(Node& node) const;
-  void MakeUpOrder();
   Slot SieveVictim();
   Slot S3FifoVictim();
   [[nodiscard]] bool SmallIsOver() const;
@@ -127,18 +129,19 @@ class Shelf {
   std::vector<Node> nodes_;
   std::vector<Bucket> buckets_;  // a power of two, at most three quarters of them taken; linear probing
   Slot free_ = kNone;
+  std::vector<Slot> record_;             // LRU's, the last use last
+  std::vector<std::uint32_t> last_use_;  // LRU: its place in the record, by slot
+  std::size_t oldest_ = 0;               // in the record: nothing before it counts
   Queue main_;
   Queue small_;                    // S3-FIFO's
   Slot hand_ = kNone;              // SIEVE's: the next to look at
   std::unique_ptr<Shelf> ghosts_;  // S3-FIFO's: hashes of those who left the small queue
   std::uint32_t entries_ = 0;
   std::uint64_t bytes_ = 0;
-  std::array<Slot, 32> used_{};  // since the order was made up, the last one last
-  std::uint32_t used_count_ = 0;
 
  public:
-  // There are at most 8/3 buckets for each.
-  static constexpr std::size_t kOverheadBytes = sizeof(Node) + 8 * sizeof(Bucket) / 3;
+  // There are at most 8/3 buckets for each, and three uses in the record.
+  static constexpr std::size_t kOverheadBytes = sizeof(Node) + 8 * sizeof(Bucket) / 3 + 4 * sizeof(Slot);
 };
 
 }  // namespace gathering::cache

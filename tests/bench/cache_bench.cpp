@@ -3,16 +3,25 @@
 //   cmake --preset release && cmake --build --preset release --target cache_bench    # with libbenchmark-dev
 //   build/release/tests/cache_bench
 //
-// Keys of 8 bytes and texts of about 20, 10,000 entries, all of them there; keys are drawn before.  Ratios
-// hold within one run.  `bytes` is what an entry costs beyond its key and value, measured in resident memory.
+// Keys of 8 bytes and texts of about 20, 10,000 entries, all of them there, after others have come and gone:
+// in a process that has run for a while what belongs together does not lie together.  Keys are drawn before.
+// Ratios hold within one run.  `bytes` is what an entry costs beyond its key and value, measured in resident
+// memory.
+//
+// The plain cache knows no time and hashes numbers to themselves.  Beside it is the same with what makes it
+// comparable: a hash strangers cannot foresee, an age for each entry, hits and misses counted.
 #include <benchmark/benchmark.h>
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <optional>
 #include <random>
 #include <string>
@@ -32,33 +41,60 @@ using Value = std::shared_ptr<const std::string>;
 constexpr std::uint32_t kEntries = 10'000;
 constexpr std::size_t kDrawn = 1 << 16;
 
-template <class K>
+template <class K, bool promises>
 class Plain {
  public:
   explicit Plain(std::size_t entries_max) : entries_max_(entries_max) {}
 
   std::optional<Value> Get(const K& key) {
+    const auto now = promises ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point{};
     std::scoped_lock lock{mutex_};
     const auto found = index_.find(key);
-    if (found == index_.end()) return std::nullopt;
+    if (found == index_.end() || (promises && now >= found->second->over_at)) {
+      ++misses_;
+      return std::nullopt;
+    }
+    ++hits_;
     entries_.splice(entries_.begin(), entries_, found->second);
-    return found->second->second;
+    return found->second->value;
   }
   void Put(const K& key, Value value) {
+    const auto over_at = std::chrono::steady_clock::now() + 1h;
     std::scoped_lock lock{mutex_};
+    DropLocked(key);
     if (entries_.size() == entries_max_) {
-      index_.erase(entries_.back().first);
+      index_.erase(entries_.back().key);
       entries_.pop_back();
     }
-    entries_.emplace_front(key, std::move(value));
+    entries_.push_front({key, std::move(value), over_at});
     index_[key] = entries_.begin();
+  }
+  void Drop(const K& key) {
+    std::scoped_lock lock{mutex_};
+    DropLocked(key);
   }
 
  private:
+  struct Entry {
+    K key;
+    Value value;
+    std::chrono::steady_clock::time_point over_at;
+  };
+  using Hasher = std::conditional_t<promises, Hash, std::hash<K>>;
+
+  void DropLocked(const K& key) {
+    const auto found = index_.find(key);
+    if (found == index_.end()) return;
+    entries_.erase(found->second);
+    index_.erase(found);
+  }
+
   std::size_t entries_max_;
   std::mutex mutex_;
-  std::list<std::pair<K, Value>> entries_;
-  std::unordered_map<K, typename std::list<std::pair<K, Value>>::iterator> index_;
+  std::uint64_t hits_ = 0;
+  std::uint64_t misses_ = 0;
+  std::list<Entry> entries_;
+  std::unordered_map<K, typename std::list<Entry>::iterator, Hasher> index_;
 };
 
 template <class K>
@@ -87,15 +123,32 @@ const Clock& TheClock() {
 }
 
 Options With(Policy policy, std::chrono::milliseconds ttl) {
-  // Twice the room: no shard of 16 overflows.
-  return {.policy = policy, .bounds = {.entries_max = 2 * kEntries}, .ttl = ttl};
+  // A quarter more room: no shard of 16 overflows.
+  return {.policy = policy, .bounds = {.entries_max = kEntries + kEntries / 4}, .ttl = ttl};
 }
 
-template <class K>
+// Everything is there in the end.
+template <class K, class Put, class Drop>
+void Fill(Put&& put, Drop&& drop) {
+  std::mt19937_64 random{2};
+  for (std::uint32_t i = 0; i < 3 * kEntries; ++i)
+    put(Key<K>(random() % (2 * kEntries)), std::make_shared<std::string>("value"));
+  std::vector<std::uint64_t> keys(2 * kEntries);
+  std::iota(keys.begin(), keys.end(), 0);
+  std::ranges::shuffle(keys, random);
+  for (const std::uint64_t key : keys) {
+    if (key >= kEntries) drop(Key<K>(key));
+  }
+  std::erase_if(keys, [](std::uint64_t key) { return key >= kEntries; });
+  for (const std::uint64_t key : keys) put(Key<K>(key), std::make_shared<std::string>("value"));
+}
+
+template <class K, bool promises>
 void PlainHit(benchmark::State& state) {
-  static Plain<K>* const cache = [] {
-    auto* const made = new Plain<K>{kEntries};
-    for (std::uint64_t i = 0; i < kEntries; ++i) made->Put(Key<K>(i), std::make_shared<std::string>("value"));
+  static Plain<K, promises>* const cache = [] {
+    auto* const made = new Plain<K, promises>{kEntries};
+    Fill<K>([&](const K& key, Value value) { made->Put(key, std::move(value)); },
+            [&](const K& key) { made->Drop(key); });
     return made;
   }();
   const auto& keys = Drawn<K>();
@@ -107,8 +160,8 @@ template <class K, Policy policy, bool lifetimes>
 void Hit(benchmark::State& state) {
   static Cache<K, Value>* const cache = [] {
     auto* const made = new Cache<K, Value>{With(policy, lifetimes ? 1h : 0h), TheClock()};
-    for (std::uint64_t i = 0; i < kEntries; ++i)
-      made->Put(Key<K>(i), std::make_shared<std::string>("value"), TheClock().Now());
+    Fill<K>([&](const K& key, Value value) { made->Put(key, std::move(value), TheClock().Now()); },
+            [&](const K& key) { made->Invalidate(key); });
     return made;
   }();
   const auto& keys = Drawn<K>();
@@ -138,12 +191,14 @@ void Overhead(benchmark::State& state) {
   state.counters["bytes"] = bytes;
 }
 
-BENCHMARK(PlainHit<std::uint64_t>)->Threads(1)->Threads(4)->UseRealTime();
+BENCHMARK(PlainHit<std::uint64_t, false>)->Threads(1)->Threads(4)->UseRealTime();
+BENCHMARK(PlainHit<std::uint64_t, true>)->Threads(1)->Threads(4)->UseRealTime();
 BENCHMARK(Hit<std::uint64_t, Policy::kLru, false>)->Threads(1)->Threads(4)->UseRealTime();
 BENCHMARK(Hit<std::uint64_t, Policy::kLru, true>)->Threads(1)->Threads(4)->UseRealTime();
 BENCHMARK(Hit<std::uint64_t, Policy::kSieve, true>)->Threads(1)->Threads(4)->UseRealTime();
 BENCHMARK(Hit<std::uint64_t, Policy::kS3Fifo, true>)->Threads(1)->Threads(4)->UseRealTime();
-BENCHMARK(PlainHit<std::string>)->Threads(1)->Threads(4)->UseRealTime();
+BENCHMARK(PlainHit<std::string, false>)->Threads(1)->Threads(4)->UseRealTime();
+BENCHMARK(PlainHit<std::string, true>)->Threads(1)->Threads(4)->UseRealTime();
 BENCHMARK(Hit<std::string, Policy::kLru, true>)->Threads(1)->Threads(4)->UseRealTime();
 BENCHMARK(Overhead)->Iterations(1)->Unit(benchmark::kMillisecond);
 

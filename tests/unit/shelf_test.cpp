@@ -28,7 +28,7 @@ class Asked {
   bool operator()(std::uint64_t key) {
     const Shelf::Slot slot = shelf_.Find(key, [&](Shelf::Slot one) { return shelf_.HashOf(one) == key; });
     if (slot != Shelf::kNone) {
-      shelf_.Touch(slot);
+      shelf_.Use({&slot, 1});
       return true;
     }
     while (shelf_.Full(1)) shelf_.Evict();
@@ -272,7 +272,7 @@ TEST_CASE("a shelf never holds more than its bounds, whatever is added, removed 
         some->second = bytes;
         while (shelf.Over()) REQUIRE(held.erase(shelf.Evict()) == 1);
       } else if (!held.empty()) {
-        shelf.Touch(some->first);
+        shelf.Use({&some->first, 1});
       }
       if (i % 5'000 == 4'999) {
         shelf.SetBounds({.entries_max = 1 + random() % 80, .bytes_max = 500 + random() % 1'000});
