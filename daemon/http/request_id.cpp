@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <random>
-
-#include <fmt/format.h>
+#include <string>
 
 namespace gathering::http {
 namespace {
@@ -24,6 +23,11 @@ std::uint64_t Seed() {
 
 bool IsHex(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+// Sixteen digits, by hand: they are written for each request.
+void WriteHex(std::uint64_t number, char* digits) {
+  for (int shift = 60; shift >= 0; shift -= 4) *digits++ = "0123456789abcdef"[(number >> shift) & 0xF];
 }
 
 }  // namespace
@@ -48,9 +52,10 @@ RequestIds::Names RequestIds::Next() {
   const std::uint64_t step = kGolden * next_.fetch_add(1, std::memory_order_relaxed);
   const std::uint64_t high = (Mix(high_seed_ + step) & ~std::uint64_t{0xF000}) | 0x4000;
   const std::uint64_t low = (Mix(low_seed_ + step) >> 2) | (std::uint64_t{1} << 63);
-  Names names{.request_id = fmt::format("{:016x}{:016x}", high, low), .span_id = {}};
-  const std::uint64_t span = std::max<std::uint64_t>(Mix(span_seed_ + step), 1);
-  fmt::format_to_n(names.span_id.data(), names.span_id.size(), "{:016x}", span);
+  Names names{.request_id = std::string(32, '0'), .span_id = {}};
+  WriteHex(high, names.request_id.data());
+  WriteHex(low, names.request_id.data() + 16);
+  WriteHex(std::max<std::uint64_t>(Mix(span_seed_ + step), 1), names.span_id.data());
   return names;
 }
 
