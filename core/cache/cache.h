@@ -187,6 +187,7 @@ class Cache final : public Observed {
     const std::uint64_t hash = Hasher{}(key);
     Shard& shard = ShardOf(hash);
     const Clock::Steady arrived = clock_.Now();
+    bool waited = false;
     for (Clock::Steady as_of = arrived;; as_of = clock_.Now()) {
       std::shared_ptr<Flight<V>> flight;
       bool leads = false;
@@ -195,7 +196,9 @@ class Cache final : public Observed {
       {
         const Quiet quiet{shard.lock};
         if (want == Want::kKnown) {
-          if (auto known = KnownLocked(shard, hash, key, as_of)) return *std::move(known);  // since then
+          auto known = KnownLocked(shard, hash, key, as_of);
+          CountLater(shard.statistics, known.has_value(), waited);
+          if (known) return *std::move(known);
         }
         flight = std::make_shared<Flight<V>>();
         const auto [found, added] =
@@ -210,6 +213,7 @@ class Cache final : public Observed {
       }
       if (leads) return Fly(shard, hash, K(key), as_of, *flight, std::forward<F>(load));
       wait(*flight);
+      waited = true;
       if (joins) return flight->Take();
     }
   }
@@ -494,6 +498,15 @@ class Cache final : public Observed {
     if (slot == Shelf::kNone || !IsOver(shard.items[slot], now)) return;
     ++shard.statistics.expired;
     Drop(shard, slot);
+  }
+
+  // The second look of a lookup that missed, or another one, of who waited for a load in vain.
+  static void CountLater(Statistics& statistics, bool found, bool waited) {
+    if (waited) {
+      ++(found ? statistics.hits : statistics.misses);
+    } else if (found) {
+      ++statistics.joined;  // somebody's load ended just now
+    }
   }
 
   // Who wants a new answer is not content with what is known, nor is anybody after them.
