@@ -29,7 +29,7 @@ struct Statistics {
   std::uint64_t misses = 0;               // absent or too old
   std::uint64_t loads = 0;                // that answered
   std::uint64_t load_failures = 0;        // that threw
-  std::uint64_t joined = 0;               // callers who waited for somebody else's load
+  std::uint64_t joined = 0;               // callers who had the answer of somebody else's load
   std::chrono::nanoseconds load_time{0};  // of both kinds together
   std::uint64_t evicted_for_entries = 0;
   std::uint64_t evicted_for_bytes = 0;
