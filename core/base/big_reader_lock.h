@@ -46,9 +46,11 @@ class BigReaderLock {
  public:
   static constexpr std::size_t kStripes = 8;
 
+  class Quiet;
+
   class Reading {
    public:
-    explicit Reading(BigReaderLock& lock) : stripe_(lock.TakeOne()) {}
+    explicit Reading(BigReaderLock& lock) : Reading(lock.TakeOne()) {}
     ~Reading() { stripe_.Release(); }
     Reading(const Reading&) = delete;
     Reading& operator=(const Reading&) = delete;
@@ -59,6 +61,9 @@ class BigReaderLock {
     }
 
    private:
+    friend class Quiet;
+    explicit Reading(Stripe& taken) : stripe_(taken) {}
+
     Stripe& stripe_;
   };
 
@@ -66,12 +71,11 @@ class BigReaderLock {
    public:
     explicit Quiet(BigReaderLock& lock) : lock_(lock), writers_(lock.writers_) {}
 
-    // `f` must not throw.
     template <class F>
     void WithPart(std::size_t stripe, F&& f) const {
       lock_.stripes_[stripe].Take();
-      f(lock_.stripes_[stripe].part);
-      lock_.stripes_[stripe].Release();
+      const Reading taken{lock_.stripes_[stripe]};
+      f(taken.part());
     }
     // One after the other.
     template <class F>

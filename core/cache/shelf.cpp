@@ -66,8 +66,8 @@ void Shelf::ShortenRecord(std::size_t room) {
     kept += counts ? 1 : 0;
   }
   record_.resize(kept);
-  record_.reserve(std::max({kRecordMin, std::size_t{3} * kept, kept + room}));
   oldest_ = 0;
+  record_.reserve(std::max({kRecordMin, std::size_t{3} * kept, kept + room}));
 }
 
 Shelf::Slot Shelf::LruVictim() {
@@ -133,11 +133,13 @@ Shelf::Slot Shelf::S3FifoVictim() {
 
 Shelf::Slot Shelf::Add(std::uint64_t hash, std::uint64_t bytes) {
   if (4 * (entries_ + std::size_t{1}) > 3 * buckets_.size()) GrowIndex();
+  // What may find no memory comes before what changes.
+  if (policy_ == Policy::kLru && record_.size() == record_.capacity()) ShortenRecord(1);
   Slot slot = free_;
   if (slot == kNone) {
     slot = static_cast<Slot>(nodes_.size());
+    if (policy_ == Policy::kLru) last_use_.resize(nodes_.size() + 1, kNone);
     nodes_.emplace_back();
-    if (policy_ == Policy::kLru) last_use_.push_back(kNone);
   } else {
     free_ = nodes_[slot].newer;
   }

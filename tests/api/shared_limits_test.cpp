@@ -21,9 +21,6 @@ using nlohmann::json;
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::int64_t kRate = 50;  // a second, and the burst
-// Redis is to be used again 2 s after its return (core/limits/redis_limiter.h); a machine may be busy with
-// more.
-constexpr auto kBack = 10s;
 
 DaemonOptions OnRedis(const FreshDatabase& database, const std::string& redis, const std::string& limit) {
   return {.database_url = database.url(),
@@ -107,7 +104,7 @@ class Pair {
     end();
     CHECK(one_.DecidedHere() > before_one);
     CHECK(other_.DecidedHere() > before_other);
-    AwaitRedis(kBack);
+    AwaitRedis(2s);
   }
 
  private:
@@ -170,7 +167,7 @@ TEST_CASE("two daemons admit together limit and burst, whatever happens to their
     redis.Continue();
     pair.AwaitAdmissions(kRate / 5);
   }
-  pair.AwaitRedis(kBack);
+  pair.AwaitRedis(2s);
   const double seconds = std::chrono::duration<double>(SteadyClock::now() - begin).count();
   const auto admitted = static_cast<double>(pair.admitted() - before);
   INFO(admitted << " in " << seconds << " s");
