@@ -122,6 +122,7 @@ set(GATHERING_MIGRATIONS
   core/db/migrations/0007_event_counts.sql
   core/db/migrations/0008_changes.sql
   core/db/migrations/0009_instances.sql
+  core/db/migrations/0010_event_upkeep.sql
 )
 # Named statements.
 set(GATHERING_SQL

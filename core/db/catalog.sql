@@ -83,7 +83,9 @@ SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE '
                  'language ' || l.lanname, 'volatility ' || p.provolatile::text,
                  'parallel ' || p.proparallel::text,
                  CASE WHEN p.proisstrict THEN 'strict' END, CASE WHEN p.prosecdef THEN 'security definer' END,
-                 CASE WHEN p.proleakproof THEN 'leakproof' END, 'set ' || array_to_string(p.proconfig, ', '),
+                 CASE WHEN p.proleakproof THEN 'leakproof' END,
+                 'set ' || replace(array_to_string(p.proconfig, ', '), 'search_path=' || quote_ident($1::text),
+                                   'search_path=its own'),
                  'body ' || md5(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc)))
 FROM pg_proc p
 JOIN pg_language l ON l.oid = p.prolang

@@ -137,9 +137,11 @@ Finding JudgeRights(const Server& server, const Rights& rights) {
   if (!rights.lacking.empty()) {
     return Failed(
         name, fmt::format("{} may not read and write {}", server.role, Some(rights.lacking)),
-        fmt::format("as their owner: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {0} "
-                    "TO {1}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA {0} TO {1}",
-                    rights.schema, server.role));
+        fmt::format(
+            "as their owner: GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {0} "
+            "TO {1}; GRANT SELECT, USAGE ON ALL SEQUENCES IN SCHEMA {0} TO {1}; GRANT EXECUTE ON FUNCTION "
+            "{0}.events_maintain TO {1}",
+            rights.schema, server.role));
   }
   const bool migrates = rights.may_create && rights.foreign_owned == 0;
   if (rights.present == 0) {
@@ -149,10 +151,12 @@ Finding JudgeRights(const Server& server, const Rights& rights) {
   }
   const std::string uses =
       fmt::format("{} may read and write {}", server.role, Plural(rights.present, "table"));
-  if (migrates) return Ok(name, uses + " and migrate");
-  return Warning(name, uses + ", but neither migrate nor make the tables of the event log's days",
-                 fmt::format("give {} the role that owns the tables, and CREATE on schema {}", server.role,
-                             rights.schema));
+  if (!rights.may_maintain) {
+    return Warning(name, uses + ", but not have the event log's days made and dropped",
+                   fmt::format("as their owner: GRANT EXECUTE ON FUNCTION {}.events_maintain TO {}",
+                               rights.schema, server.role));
+  }
+  return Ok(name, uses + (migrates ? " and migrate" : "; another role migrates"));
 }
 
 Finding JudgeSchema(const db::SchemaCheck& check, bool upgraded_at_start) {

@@ -57,6 +57,7 @@ struct Server {
 struct Rights {
   std::string schema;
   bool may_create = false;
+  bool may_maintain = false;         // the days of the event log
   std::int64_t present = 0;          // tables and sequences
   std::int64_t foreign_owned = 0;    // of them, those of a role that ours does not belong to
   std::vector<std::string> lacking;  // that cannot be both read and written
@@ -64,6 +65,7 @@ struct Rights {
   static void Fields(auto& self, auto& visit) {
     visit("schema", self.schema);
     visit("may_create", self.may_create);
+    visit("may_maintain", self.may_maintain);
     visit("present", self.present);
     visit("foreign_owned", self.foreign_owned);
     visit("lacking", self.lacking);

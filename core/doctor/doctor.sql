@@ -38,10 +38,12 @@ WITH ours AS (
          OR c.relkind = 'S' AND c.relname = ANY ($2::text[])))
 SELECT coalesce(current_schema(), '')::text AS schema,
        coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create,
+       coalesce(has_function_privilege(to_regprocedure('events_maintain(interval)'), 'EXECUTE'), false)
+         AS may_maintain,
        count(*) AS present,
        count(*) FILTER (WHERE NOT owned) AS foreign_owned,
        coalesce(array_agg(name ORDER BY name) FILTER (WHERE NOT CASE
-         WHEN is_sequence THEN has_sequence_privilege(oid, 'USAGE')
+         WHEN is_sequence THEN has_sequence_privilege(oid, 'USAGE') AND has_sequence_privilege(oid, 'SELECT')
          ELSE has_table_privilege(oid, 'SELECT') AND has_table_privilege(oid, 'INSERT')
               AND has_table_privilege(oid, 'UPDATE') AND has_table_privilege(oid, 'DELETE') END),
          '{}') AS lacking

@@ -167,6 +167,41 @@ TEST_CASE("the log keeps a day until every consumer has taken it", "[events]") {
   CHECK(kept() == 0);
 }
 
+TEST_CASE("who may only read and write has the log's days made and dropped, and nobody else has",
+          "[events]") {
+  const FreshDatabase database;
+  db::Connection connection{{.url = database.url()}};
+  const std::string role = database.name() + "_app";
+  connection.Script(
+      "CREATE TABLE events_20200101 PARTITION OF events FOR VALUES FROM ('2020-01-01Z') TO "
+      "('2020-01-02Z'); CREATE ROLE " +
+      role + "; SET ROLE " + role);
+  const auto refused = [&](const char* sql) {
+    try {
+      connection.Execute(sql);
+    } catch (const Error& error) {
+      return error.cause.find("permission denied") != std::string::npos;
+    }
+    return false;
+  };
+  CHECK(refused("SELECT events_maintain('1 day')"));
+  connection.Script("RESET ROLE; GRANT EXECUTE ON FUNCTION events_maintain TO " + role + "; SET ROLE " +
+                    role);
+  CHECK(refused("CREATE TABLE mine (id int)"));
+  connection.Execute("SELECT events_maintain('1 day')");
+  const char* const days =
+      "SELECT count(*) FROM pg_inherits WHERE inhparent = 'public.events'::regclass AND "
+      "inhrelid::regclass::text ~ '_20[0-9]{6}$'";
+  CHECK(Number(connection, "SELECT count(to_regclass('events_20200101'))") == 0);
+  CHECK(Number(connection, days) == 3);
+  // A table of the caller's that has the name of one of the log's is not taken for it.
+  connection.Script(
+      "CREATE TEMPORARY TABLE event_consumers (position bigint); CREATE TEMPORARY TABLE events (x int)");
+  CHECK_NOTHROW(connection.Execute("SELECT events_maintain('1 day')"));
+  connection.Script("RESET ROLE; DROP TABLE pg_temp.events, pg_temp.event_consumers; DROP OWNED BY " + role +
+                    "; DROP ROLE " + role);
+}
+
 TEST_CASE("counts are listed by day, type and circle, and at most for a year at a time", "[events]") {
   const FreshDatabase database;
   db::Connection connection{{.url = database.url()}};

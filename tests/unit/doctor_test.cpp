@@ -41,7 +41,7 @@ Server Good() {
 }
 
 Rights Whole() {
-  return {.schema = "public", .may_create = true, .present = 20, .lacking = {}};
+  return {.schema = "public", .may_create = true, .may_maintain = true, .present = 20, .lacking = {}};
 }
 
 }  // namespace
@@ -192,11 +192,16 @@ TEST_CASE("a server's version, durability and clock are judged by what the daemo
 TEST_CASE("rights are enough, enough for requests only, or not enough", "[doctor]") {
   CHECK(JudgeRights(Good(), Whole()).verdict == Verdict::kOk);
   Rights rights = Whole();
+  CHECK(Contains(JudgeRights(Good(), rights).found, "and migrate"));
   rights.may_create = false;
-  CHECK(JudgeRights(Good(), rights).verdict == Verdict::kWarning);
+  CHECK(JudgeRights(Good(), rights).verdict == Verdict::kOk);
+  CHECK(Contains(JudgeRights(Good(), rights).found, "another role migrates"));
   rights = Whole();
   rights.foreign_owned = 1;
+  CHECK(Contains(JudgeRights(Good(), rights).found, "another role migrates"));
+  rights.may_maintain = false;
   CHECK(JudgeRights(Good(), rights).verdict == Verdict::kWarning);
+  CHECK(Contains(JudgeRights(Good(), rights).remedy, "events_maintain TO app"));
   rights.lacking = {"a", "b", "c", "d", "e", "f"};
   CHECK(JudgeRights(Good(), rights).verdict == Verdict::kFailed);
   CHECK(Contains(JudgeRights(Good(), rights).found, "a, b, c, d and 2 more"));
