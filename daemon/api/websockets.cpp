@@ -32,10 +32,8 @@ void CheckOrigin(Call& call) {
     throw HttpError{403, "pages of this origin may not open a WebSocket; see http.cors_origins", {}};
 }
 
-Streaming Upgrade(std::unique_ptr<Stream> stream, const ws::Handshake& handshake) {
-  return {.stream = std::move(stream),
-          .status = handshake.status,
-          .headers = {{"Sec-WebSocket-Accept", handshake.accept}}};
+Switching Upgrade(std::unique_ptr<Stream> stream, const ws::Handshake& handshake) {
+  return {.stream = std::move(stream), .headers = {{"Sec-WebSocket-Accept", handshake.accept}}};
 }
 
 ws::Handshake Shake(Call& call) {
@@ -48,14 +46,14 @@ ws::Handshake Shake(Call& call) {
   return handshake;
 }
 
-Streaming Topics(Call& call, Query<TokenQuery>) {
+Switching Topics(Call& call, Query<TokenQuery>) {
   const ws::Handshake handshake = Shake(call);
   auto socket = std::make_unique<streams::TopicSocket>(StreamPartsOf(call), call.clock(),
                                                        call.services().feed.NextSocket());
   return Upgrade(std::move(socket), handshake);
 }
 
-Streaming Dashboard(Call& call, Query<DashboardQuery> query) {
+Switching Dashboard(Call& call, Query<DashboardQuery> query) {
   const ws::Handshake handshake = Shake(call);
   streams::Feed& feed = call.services().feed;
   std::string client_id = query->client_id;

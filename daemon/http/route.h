@@ -9,7 +9,8 @@
 //   Created<AgentDetail> Create(Call& call, Body<NewAgent> body);       // 201
 //   void Delete(Call& call, Path<AgentRef> path);                       // 204
 //   Document Docs(Call& call);                                          // any status and content type
-//   Streaming Follow(Call& call, Query<Wanted> query);                  // goes on after the head
+//   Streaming Follow(Call& call, Query<Wanted> query);                  // 200, goes on after the head
+//   Switching Upgrade(Call& call);                                      // 101, goes on in another protocol
 //
 // The wrapped types have Fields (core/schema/fields.h).  All broken rules of path,
 // query and body are answered together as one 422.
@@ -93,13 +94,15 @@ struct Document {
   std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
-// An answer that goes on as a stream.
-struct Streaming {
+// An answer that goes on as a stream: with 200 as it is, or with 101 in another protocol.
+template <int kStatus>
+struct Streamed {
   std::unique_ptr<Stream> stream;
-  int status = 200;
   std::string content_type = {};
   std::vector<std::pair<std::string, std::string>> headers = {};
 };
+using Streaming = Streamed<200>;
+using Switching = Streamed<101>;
 
 // The request's input on its way into a handler's arguments; collects every broken rule.
 class Input {
@@ -203,14 +206,14 @@ struct Outcome<Document> {
   }
   static constexpr void Describe(Shape&) {}
 };
-template <>
-struct Outcome<Streaming> {
-  static constexpr int kStatus = 200;
-  static void Write(Streaming& streaming, Response& response) {
-    response.status = streaming.status;
-    response.content_type = std::move(streaming.content_type);
-    for (auto& header : streaming.headers) response.headers.push_back(std::move(header));
-    response.stream = std::move(streaming.stream);
+template <int kCode>
+struct Outcome<Streamed<kCode>> {
+  static constexpr int kStatus = kCode;
+  static void Write(Streamed<kCode>& streamed, Response& response) {
+    response.status = kStatus;
+    response.content_type = std::move(streamed.content_type);
+    for (auto& header : streamed.headers) response.headers.push_back(std::move(header));
+    response.stream = std::move(streamed.stream);
   }
   static constexpr void Describe(Shape& shape) { shape.streams = true; }
 };

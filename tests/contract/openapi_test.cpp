@@ -120,6 +120,19 @@ TEST_CASE("the document offers If-None-Match and 304 where answers carry an ETag
   CHECK(tagged == 9);
 }
 
+TEST_CASE("the document says 101 where a connection goes on as a WebSocket, and nowhere else") {
+  std::set<std::string_view> upgraded;
+  for (const Route& route : AllRoutes()) {
+    INFO(route.id);
+    const json& responses = OperationOf(route).at("responses");
+    if (responses.contains("101")) upgraded.insert(route.id);
+    int successes = 0;
+    for (const auto& [status, response] : responses.items()) successes += status < "300" ? 1 : 0;
+    CHECK(successes == 1);
+  }
+  CHECK(upgraded == std::set<std::string_view>{"ws.topics", "ws.dashboard"});
+}
+
 TEST_CASE("the document offers an Idempotency-Key where it counts, and nowhere else") {
   int honoured = 0;
   for (const Route& route : AllRoutes()) {
