@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -179,6 +180,15 @@ void RaiseFileLimit() {
     log::Warn("the limit on open files stays low", {{"files", limit.rlim_cur}});
 }
 
+// A block as large as a password's hash takes goes back to the system when it is freed.  Left to itself,
+// glibc takes the first one freed for a sign that such blocks belong into its heaps, and keeps each heap's
+// largest.
+void GiveLargeBlocksBack() {
+  constexpr int kLargeBytes = 4 << 20;
+  mallopt(M_MMAP_THRESHOLD, kLargeBytes);
+  mallopt(M_TRIM_THRESHOLD, kLargeBytes);
+}
+
 // Without a database URL: a private server in the data directory, ours until we stop.
 std::unique_ptr<db::EmbeddedPostgres> StartEmbedded(Config& config, const Clock& clock) {
   if (!config.database.pool.url.empty()) return nullptr;
@@ -328,6 +338,7 @@ Exit Serve(const Context& context, const ServeOptions& options) {
   RequireServable(loaded, &http::IsRoute);
   std::vector<PassedSocket> sockets = TakePassedSockets(manager);
   log::Start(config.log);
+  GiveLargeBlocksBack();
   RaiseFileLimit();
 
   const Reports reports{manager, clock};

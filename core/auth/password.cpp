@@ -79,6 +79,11 @@ bool VerifyBcrypt(const std::string& password, const std::string& hash) {
   return same;
 }
 
+void CheckMemory(int result) {
+  if (result == ARGON2_MEMORY_ALLOCATION_ERROR)
+    throw Unavailable("the server is out of memory", std::chrono::seconds{5});
+}
+
 }  // namespace
 
 std::string Passwords::Hash(std::string_view password) {
@@ -88,6 +93,7 @@ std::string Passwords::Hash(std::string_view password) {
   const int result =
       argon2id_hash_encoded(kArgonPasses, kArgonMemoryKib, kArgonLanes, password.data(), password.size(),
                             salt.data(), salt.size(), kArgonHashBytes, text.data(), text.size());
+  CheckMemory(result);
   if (result != ARGON2_OK) {
     throw Error{Code::kInternal, "the password could not be hashed", argon2_error_message(result)};
   }
@@ -99,9 +105,7 @@ bool Passwords::Verify(std::string_view password, std::string_view hash) {
   if (ParseArgon(hash)) {
     argon2_.fetch_add(1, std::memory_order_relaxed);
     const int result = argon2id_verify(hash_text.c_str(), password.data(), password.size());
-    if (result == ARGON2_MEMORY_ALLOCATION_ERROR) {
-      throw Unavailable("the server is out of memory", std::chrono::seconds{5});
-    }
+    CheckMemory(result);
     return result == ARGON2_OK;
   }
   const bool whole =
@@ -121,9 +125,7 @@ void Passwords::VerifyNobody(std::string_view password) {
   const int result =
       argon2id_hash_raw(kArgonPasses, kArgonMemoryKib, kArgonLanes, password.data(), password.size(),
                         kSalt.data(), kSaltBytes, digest.data(), digest.size());
-  if (result == ARGON2_MEMORY_ALLOCATION_ERROR) {
-    throw Unavailable("the server is out of memory", std::chrono::seconds{5});
-  }
+  CheckMemory(result);
 }
 
 HashCounts Passwords::Counts() const {

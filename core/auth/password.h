@@ -2,7 +2,8 @@
 // Password hashes: argon2id for new ones, bcrypt still accepted.
 //
 // Every call costs tens of milliseconds and kArgonMemoryKib of memory on purpose: run it on
-// Authority::hashing(), never on a loop.  Safe from any thread.
+// Authority::hashing(), never on a loop.  Throws Unavailable when there is no such memory.
+// Safe from any thread.
 #include <atomic>
 #include <cstdint>
 #include <string>

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -21,6 +22,7 @@
 
 #include <fmt/format.h>
 
+#include "core/auth/password.h"
 #include "core/base/child.h"
 #include "tests/support/daemon.h"
 #include "tests/support/eventually.h"
@@ -266,6 +268,23 @@ TEST_CASE("a daemon without memory refuses what needs it, lives, and serves all 
   greedy.clear();
   HttpClient fresh = daemon.Admin();
   CHECK(fresh.Get("/circles").status == 200);
+}
+
+TEST_CASE("the memory that a password's hash takes is given back when the password is checked") {
+  if (std::getenv("ASAN_OPTIONS") != nullptr || std::getenv("TSAN_OPTIONS") != nullptr) {
+    WARN("skipped: a sanitizer keeps memory for reasons of its own");
+    return;
+  }
+  const FreshDatabase database;
+  const RunningDaemon daemon{{.database_url = database.url()}};
+  HttpClient stranger = daemon.Client();
+  const auto log_in = [&] {
+    return stranger.Post("/auth/login/json", {{"email", "nobody@example.com"}, {"password", "guessed"}});
+  };
+  const std::uint64_t before = StatusKiB(daemon.pid(), "VmRSS");
+  for (int i = 0; i < 3; ++i) CHECK(log_in().status == 401);
+  CHECK(StatusKiB(daemon.pid(), "VmHWM") > before + auth::kArgonMemoryKib * 3 / 4);  // it was taken
+  CHECK(StatusKiB(daemon.pid(), "VmRSS") < before + auth::kArgonMemoryKib / 4);
 }
 
 TEST_CASE("a daemon that may not start its threads says so and ends") {
