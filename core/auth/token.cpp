@@ -1,11 +1,12 @@
 #include "core/auth/token.h"
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -22,6 +23,11 @@ constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmn
 constexpr std::int64_t kMicrosPerSecond = 1'000'000;
 constexpr std::int64_t kSecondsMax = 253'402'300'799;  // the end of the year 9999
 constexpr schema::JsonLimits kClaimLimits{.depth_max = 2, .nodes_max = 32, .text_bytes_max = kTokenBytesMax};
+
+template <auto kFree>
+struct Free {
+  void operator()(auto* pointer) const { kFree(pointer); }
+};
 
 // The claims as they are written.
 struct Payload {
@@ -129,8 +135,17 @@ std::optional<Claims> TokenKey::Verify(std::string_view token, Timestamp now) co
 }
 
 Sha256 Sha256Of(std::string_view text) {
+  // Looking the algorithm up and making a context take longer than the digest of a token.
+  static const std::unique_ptr<EVP_MD, Free<&EVP_MD_free>> algorithm{
+      EVP_MD_fetch(nullptr, "SHA256", nullptr)};
+  thread_local const std::unique_ptr<EVP_MD_CTX, Free<&EVP_MD_CTX_free>> context{EVP_MD_CTX_new()};
   Sha256 digest{};
-  SHA256(Bytes(text), text.size(), digest.data());
+  if (algorithm == nullptr || context == nullptr ||
+      EVP_DigestInit_ex(context.get(), algorithm.get(), nullptr) != 1 ||
+      EVP_DigestUpdate(context.get(), text.data(), text.size()) != 1 ||
+      EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) != 1) {
+    throw Error{Code::kInternal, "a digest could not be made", "SHA-256 failed"};
+  }
   return digest;
 }
 

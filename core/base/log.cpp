@@ -10,11 +10,11 @@
 #include <cerrno>
 #include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <cstdlib>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <shared_mutex>
 
 #include <fmt/format.h>
 #include <spdlog/async.h>
@@ -22,6 +22,7 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 
+#include "core/base/big_reader_lock.h"
 #include "core/base/clock.h"
 #include "core/base/utf8.h"
 #include "core/config/config.h"
@@ -36,7 +37,9 @@ constexpr std::size_t kTailBytes = 32;      // kept free for `"cut":true}` and t
 constexpr std::size_t kChunkBytes = 4'096;  // a pipe that polls writable takes this much without blocking
 constexpr std::size_t kGatheredBytesMax = 32 * 1024;
 constexpr int kPollMilliseconds = 200;
-constexpr int kFarewellPolls = 5;  // at Stop a reader who is stuck gets a second, not more
+constexpr std::chrono::milliseconds kWritesApart{1};
+constexpr std::size_t kRestingQueueMin = 1'024;  // a smaller one could fill meanwhile
+constexpr int kFarewellPolls = 5;                // at Stop a reader who is stuck gets a second, not more
 
 constexpr std::chrono::seconds kDroppedInterval{1};  // between two lines about lines that were dropped
 
@@ -131,12 +134,30 @@ std::string_view TextOf(const auto& characters) {
   return {characters.data(), characters.size()};
 }
 
-// `form` takes the three names.
-std::string TailOf(const Context* context,
-                   fmt::format_string<const std::string&, std::string_view, std::string_view> form) {
-  if (context == nullptr || context->request_id.empty()) return {};
-  return fmt::format(form, context->request_id, TextOf(context->trace_id), TextOf(context->span_id));
-}
+// For whom a line is written: what stands before, between and behind the three names.
+class Tail {
+ public:
+  explicit Tail(const std::array<std::string_view, 4>& around) {
+    if (current_context == nullptr || current_context->request_id.empty()) return;
+    parts_ = {around[0], current_context->request_id,      around[1], TextOf(current_context->trace_id),
+              around[2], TextOf(current_context->span_id), around[3]};
+  }
+
+  [[nodiscard]] std::size_t size() const {
+    std::size_t bytes = 0;
+    for (const std::string_view part : parts_) bytes += part.size();
+    return bytes;
+  }
+  void AppendTo(std::string& text) const {
+    for (const std::string_view part : parts_) text += part;
+  }
+
+ private:
+  std::array<std::string_view, 7> parts_;
+};
+constexpr std::array<std::string_view, 4> kAroundJson = {R"(,"request_id":")", R"(","trace_id":")",
+                                                         R"(","span_id":")", R"(")"};
+constexpr std::array<std::string_view, 4> kAroundConsole = {" request_id=", " trace_id=", " span_id=", ""};
 
 void AppendJson(Line& line, const decltype(Field::value)& value) {
   if (const auto* text = std::get_if<std::string_view>(&value)) {
@@ -156,7 +177,7 @@ void AppendJson(Line& line, const decltype(Field::value)& value) {
 }
 
 std::string JsonLine(std::string_view start, LogLevel level, std::string_view message, Fields fields) {
-  const std::string tail = TailOf(current_context, R"(,"request_id":"{}","trace_id":"{}","span_id":"{}")");
+  const Tail tail{kAroundJson};
   Line line{tail.size()};
   line.Raw(start);
   line.Raw(R"({"time":")");
@@ -178,7 +199,7 @@ std::string JsonLine(std::string_view start, LogLevel level, std::string_view me
     line.Raw("\":");
     AppendJson(line, field.value);
   }
-  line.text() += tail;
+  tail.AppendTo(line.text());
   line.text() += line.full() ? R"(,"cut":true})" : "}";
   return std::move(line.text());
 }
@@ -193,7 +214,7 @@ std::string ConsoleLine(std::string_view start, LogLevel level, std::string_view
   constexpr std::int64_t kMillisPerDay = 86'400'000;
   const Timestamp now = SystemClock{}.WallNow();
   const std::int64_t millis = ((now.micros / 1'000) % kMillisPerDay + kMillisPerDay) % kMillisPerDay;
-  const std::string tail = TailOf(current_context, " request_id={} trace_id={} span_id={}");
+  const Tail tail{kAroundConsole};
   Line line{tail.size()};
   line.Raw(start);
   line.Raw(fmt::format("{:02}:{:02}:{:02}.{:03} {} ", millis / 3'600'000, millis / 60'000 % 60,
@@ -212,7 +233,7 @@ std::string ConsoleLine(std::string_view start, LogLevel level, std::string_view
       AppendJson(line, field.value);
     }
   }
-  line.text() += tail;
+  tail.AppendTo(line.text());
   if (line.full()) line.text() += " (cut)";
   return std::move(line.text());
 }
@@ -225,14 +246,25 @@ std::string LineOf(Layout layout, LogLevel level, std::string_view message, Fiel
 // --- the way out ---------------------------------------------------------------------------------------
 
 // Writes whole lines to stderr, in pieces that do not block: a reader who is stuck or gone costs lines, never
-// the process.  While more lines wait in the queue they are gathered, and written together.
+// the process.  Lines that wait in the queue are gathered and written together; so are those that come soon
+// after others were written, because waking the writer and writing cost more than the line itself.
 class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   explicit StderrSink(Layout layout) : layout_(layout) {}
 
-  // `queue` outlives the sink's last line.  Once nothing more comes from it, flush() writes the rest.
-  void GatherFrom(spdlog::details::thread_pool& queue) { queue_ = &queue; }
-  void StartFarewell() { farewell_.store(true, std::memory_order_relaxed); }
+  // `queue`, of `lines_max`, outlives the sink's last line.  Once nothing more comes from it, flush() writes
+  // the rest.
+  void GatherFrom(spdlog::details::thread_pool& queue, std::size_t lines_max) {
+    queue_ = &queue;
+    rests_ = lines_max >= kRestingQueueMin;
+  }
+  void StartFarewell() {
+    {
+      const std::scoped_lock lock{farewell_mutex_};
+      farewell_ = true;
+    }
+    farewell_begins_.notify_all();
+  }
   [[nodiscard]] std::uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
 
   // The last word, once nothing more comes from the queue, which had dropped `overrun` lines.
@@ -247,7 +279,9 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
   void sink_it_(const spdlog::details::log_msg& message) override {
     gathered_.append(message.payload.data(), message.payload.size());
     gathered_ += '\n';
-    if (queue_ != nullptr && gathered_.size() < kGatheredBytesMax && queue_->queue_size() > 0) return;
+    if (MoreWaits()) return;
+    AwaitTimeToWrite();
+    if (MoreWaits()) return;
     flush_();
     const std::uint64_t overrun = queue_ != nullptr ? queue_->overrun_counter() : 0;
     if (overrun + lost() == told_) return;
@@ -257,6 +291,7 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
     TellDropped(overrun);
   }
   void flush_() override {
+    written_at_ = SystemClock{}.Now();
     const std::string_view unwritten = WriteAll(gathered_);
     stuck_ = !unwritten.empty();
     lost_.fetch_add(static_cast<std::uint64_t>(std::ranges::count(unwritten, '\n')),
@@ -265,6 +300,16 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
   }
 
  private:
+  bool MoreWaits() {
+    return queue_ != nullptr && gathered_.size() < kGatheredBytesMax && queue_->queue_size() > 0;
+  }
+
+  void AwaitTimeToWrite() {
+    if (queue_ == nullptr || !rests_ || gathered_.size() >= kGatheredBytesMax) return;
+    std::unique_lock lock{farewell_mutex_};
+    farewell_begins_.wait_until(lock, written_at_ + kWritesApart, [this] { return farewell_; });
+  }
+
   // Whole lines where they fit, so that what others write to the same pipe does not come in between.
   static std::size_t ChunkOf(std::string_view text) {
     if (text.size() <= kChunkBytes) return text.size();
@@ -300,11 +345,18 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
       const int ready = ::poll(&watched, 1, over ? 0 : kPollMilliseconds);
       if (ready > 0) return (watched.revents & POLLOUT) != 0;
       if (over || (ready < 0 && errno != EINTR)) return false;
-      if (farewell_.load(std::memory_order_relaxed)) ++farewell_polls_;
+      if (SaysFarewell()) ++farewell_polls_;
     }
   }
 
-  std::atomic<bool> farewell_{false};
+  bool SaysFarewell() {
+    const std::scoped_lock lock{farewell_mutex_};
+    return farewell_;
+  }
+
+  std::mutex farewell_mutex_;
+  std::condition_variable farewell_begins_;
+  bool farewell_ = false;  // guarded by its mutex
   std::atomic<std::uint64_t> lost_{0};
   const Layout layout_;
   // Guarded by the base's mutex.
@@ -313,7 +365,9 @@ class StderrSink final : public spdlog::sinks::base_sink<std::mutex> {
   bool stuck_ = false;  // the last lines found no reader
   int farewell_polls_ = 0;
   spdlog::details::thread_pool* queue_ = nullptr;
+  bool rests_ = false;
   std::string gathered_;
+  Clock::Steady written_at_{};
 };
 
 // What the process logs through.
@@ -325,7 +379,10 @@ struct Writer {
     logger.reset();
   }
 
-  std::shared_mutex mutex;  // guards the pointers; held shared while a line is queued
+  struct Nothing {};
+  using Lock = BigReaderLock<Nothing>;
+
+  Lock lock;  // guards the pointers; read while a line is queued
   std::shared_ptr<spdlog::details::thread_pool> threads;
   std::shared_ptr<StderrSink> sink = std::make_shared<StderrSink>(LayoutFor(LogFormat::kAuto));
   std::shared_ptr<spdlog::logger> logger;
@@ -352,12 +409,13 @@ void Write(LogLevel level, std::string_view message, Fields fields) {
   Writer& writer = TheWriter();
   const std::string line = LineOf(writer.layout.load(std::memory_order_relaxed), level, message, fields);
   const spdlog::string_view_t text{line.data(), line.size()};
-  const std::shared_lock lock{writer.mutex};
-  if (writer.logger) {
-    writer.logger->log(spdlog::level::critical, text);
-  } else {
-    writer.sink->log(spdlog::details::log_msg{{}, {}, spdlog::level::critical, text});
+  std::shared_ptr<StderrSink> at_once;
+  {
+    const Writer::Lock::Reading lock{writer.lock};
+    if (writer.logger) return writer.logger->log(spdlog::level::critical, text);
+    at_once = writer.sink;
   }
+  at_once->log(spdlog::details::log_msg{{}, {}, spdlog::level::critical, text});
 }
 
 void Log(LogLevel level, std::string_view message, Fields fields) {
@@ -382,17 +440,17 @@ void Start(const LogConfig& config) {
   writer.level.store(config.level, std::memory_order_relaxed);
   const Layout layout = LayoutFor(config.format);
   writer.layout.store(layout, std::memory_order_relaxed);
-  const std::unique_lock lock{writer.mutex};
+  const Writer::Lock::Writing lock{writer.lock};
   writer.sink = std::make_shared<StderrSink>(layout);
   writer.threads = std::make_shared<spdlog::details::thread_pool>(config.queue_max, 1);
-  writer.sink->GatherFrom(*writer.threads);
+  writer.sink->GatherFrom(*writer.threads, config.queue_max);
   writer.logger = std::make_shared<spdlog::async_logger>("gathering", writer.sink, writer.threads,
                                                          spdlog::async_overflow_policy::overrun_oldest);
 }
 
 void Stop() {
   Writer& writer = TheWriter();
-  const std::unique_lock lock{writer.mutex};
+  const Writer::Lock::Writing lock{writer.lock};
   if (!writer.threads) return;
   writer.sink->StartFarewell();
   const std::uint64_t overrun = writer.threads->overrun_counter();
@@ -410,7 +468,7 @@ void SetLevel(LogLevel level) {
 
 std::uint64_t Dropped() {
   Writer& writer = TheWriter();
-  const std::shared_lock lock{writer.mutex};
+  const Writer::Lock::Reading lock{writer.lock};
   return DroppedBy(writer);
 }
 

@@ -3,11 +3,11 @@
 //
 //   log::Info("migration applied", {{"version", 3}, {"duration_ms", 41}});
 //
-// Lines wait in a bounded queue for one writer thread; when it is full the oldest
-// line is dropped and counted, never the caller held up.  Once there is room again a
-// line tells how many were lost, at most one a second.  Control bytes in values
-// are escaped, a line is cut at 16 KiB.  Before Start and after Stop lines are
-// written at once by the caller.  Safe from any thread.
+// Lines wait in a bounded queue for one writer thread, which writes those that come quickly together, once a
+// millisecond; when the queue is full the oldest line is dropped and counted, never the caller held up.  Once
+// there is room again a line tells how many were lost, at most one a second.  Control bytes in values are
+// escaped, a line is cut at 16 KiB.  Before Start and after Stop lines are written at once by the caller.
+// Safe from any thread.
 //
 // A line that is written on behalf of a request says which one, also when it was cut:
 // whoever serves a request sets a Scope, which goes with its fiber (daemon/loop/fibers.h)

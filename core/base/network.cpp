@@ -41,13 +41,19 @@ std::optional<Address> ParseAddress(std::string_view text) {
 }
 
 std::string ToText(const Address& address) {
-  std::array<char, kTextBytesMax> text{};
-  if (address.is_v4()) {
-    ::inet_ntop(AF_INET, address.bytes.data() + kMapped.size(), text.data(), text.size());
-  } else {
-    ::inet_ntop(AF_INET6, address.bytes.data(), text.data(), text.size());
+  if (!address.is_v4()) {
+    std::array<char, kTextBytesMax> text{};
+    return ::inet_ntop(AF_INET6, address.bytes.data(), text.data(), text.size());
   }
-  return text.data();
+  // By hand: it is written for each request, and inet_ntop formats with snprintf.
+  std::string text;
+  for (std::size_t i = kMapped.size(); i < address.bytes.size(); ++i) {
+    std::array<char, 3> digits{};
+    const char* const end = std::to_chars(digits.begin(), digits.end(), address.bytes[i]).ptr;
+    if (!text.empty()) text += '.';
+    text += std::string_view{digits.data(), end};
+  }
+  return text;
 }
 
 Address CustomerOf(const Address& address) {

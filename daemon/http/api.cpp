@@ -300,7 +300,7 @@ void Api::Log(const Request& request, const Call& call, const Progress& progress
                     {"route", progress.route_id},
                     {"status", response.status},
                     {"duration_ms", duration.count()},
-                    {"bytes", response.body.size()},
+                    {"bytes", response.content().size()},
                     {"statements", call.statements()},
                     {"peer", request.peer},
                     {"client", call.standing().client},

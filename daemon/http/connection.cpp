@@ -169,6 +169,7 @@ void Connection::OnDeadline() {
 // The edge of a connection: whatever goes wrong here, memory most likely, is its problem alone.
 void Connection::Advance() {
   if (std::exchange(advancing_, true)) return;
+  const log::Scope scope{&standing_.names};  // of the request at hand, or of the one that became a stream
   budget_ = kRequestsPerTurn;
   try {
     Next next = Next::kGoOn;
@@ -402,10 +403,12 @@ void Connection::Compose(Exchange& exchange, Response& response) {
   lane_.engine_.Answer(exchange);
   keep_alive_ = exchange.keep_alive;
   if (!exchange.bodyless) stream_ = std::move(response.stream);
-  if (response.body.size() <= kCopiedBodyBytes) {
-    out_.append(response.body);
+  if (response.content().size() <= kCopiedBodyBytes) {
+    out_.append(response.content());
+  } else if (response.kept_body) {
+    out_body_ = std::move(response.kept_body);
   } else {
-    out_body_ = std::move(response.body);
+    out_body_ = std::make_shared<const std::string>(std::move(response.body));
   }
 }
 
@@ -443,17 +446,18 @@ bool Connection::MayBeKept() const {
 }
 
 Connection::Next Connection::Write() {
-  const std::size_t size = out_.size() + out_body_.size();
+  const std::size_t size = out_.size() + (out_body_ ? out_body_->size() : 0);
   const std::size_t before = out_sent_;
   while (out_sent_ < size) {
     ssize_t sent = 0;
-    if (out_body_.empty()) {
+    if (!out_body_) {
       sent = ::send(descriptor_, out_.data() + out_sent_, size - out_sent_, MSG_NOSIGNAL);
     } else {
       const std::size_t from_head = std::min(out_sent_, out_.size());
       const std::size_t from_body = out_sent_ - from_head;
+      // The kernel only reads, but its type does not say so.
       iovec parts[2] = {{out_.data() + from_head, out_.size() - from_head},
-                        {out_body_.data() + from_body, out_body_.size() - from_body}};
+                        {const_cast<char*>(out_body_->data()) + from_body, out_body_->size() - from_body}};
       msghdr message{};
       message.msg_iov = parts;
       message.msg_iovlen = 2;
@@ -483,7 +487,7 @@ Connection::Next Connection::Write() {
 void Connection::AnswerWritten() {
   if (stream_) return BeginStream();
   Shrink(out_);
-  if (!out_body_.empty()) std::string{}.swap(out_body_);
+  out_body_.reset();
   out_sent_ = 0;
   write_blocked_ = false;
   ++served_;

@@ -35,7 +35,7 @@ namespace gathering::http {
 // Bounds that nobody needs to turn, and what happens at them.
 inline constexpr std::size_t kReadBytes = 65'536;        // read at once; the rest waits in the kernel
 inline constexpr std::size_t kKeptBufferBytes = 4'096;   // an idle connection's buffers shrink to this
-inline constexpr std::size_t kCopiedBodyBytes = 16'384;  // a longer answer is not copied behind its head
+inline constexpr std::size_t kCopiedBodyBytes = 2'048;   // a longer answer is not copied behind its head
 inline constexpr std::uint32_t kRequestsPerTurn = 8;     // of one connection; then the others' turn
 inline constexpr std::size_t kStreamHoldBytes = 65'536;  // unsent of a stream; then nothing more is read
 inline constexpr std::uint32_t kReadsPerTurn = 8;        // of one stream; then the others' turn
@@ -209,7 +209,7 @@ class Connection final : public loop::Watcher, private loop::Timer, private loop
   Request request_;
 
   std::string out_;
-  std::string out_body_;  // follows out_ when it was too long to be copied
+  std::shared_ptr<const std::string> out_body_;  // follows out_ when it was too long to be copied
   std::size_t out_sent_ = 0;
   std::size_t lingered_ = 0;
 

@@ -172,7 +172,7 @@ class Engine::Server final : public httplib::Server {
         (exchange.closing != nullptr && exchange.closing->load(std::memory_order_relaxed))) {
       exchange.keep_alive = false;
     }
-    if (!MayHaveBody(response.status)) response.body.clear();
+    if (!MayHaveBody(response.status)) response.DropContent();
   }
 
   static void Fill(const Exchange& exchange, httplib::Response& out) {
@@ -180,7 +180,7 @@ class Engine::Server final : public httplib::Server {
     out.status = response.status;
     if (!MayHaveBody(response.status) || response.stream != nullptr) return;
     char digits[24];
-    const auto end = std::to_chars(digits, digits + sizeof digits, response.body.size()).ptr;
+    const auto end = std::to_chars(digits, digits + sizeof digits, response.content().size()).ptr;
     out.headers.emplace("Content-Length", std::string{digits, end});
   }
 
@@ -235,7 +235,7 @@ Engine::~Engine() = default;
 
 void Engine::Answer(Exchange& exchange) {
   server_->Answer(exchange);
-  if (exchange.bodyless) exchange.response->body.clear();
+  if (exchange.bodyless) exchange.response->DropContent();
 }
 
 }  // namespace gathering::http

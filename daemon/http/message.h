@@ -74,6 +74,7 @@ struct Response {
   int status = 200;
   std::string content_type;  // empty: no body and no Content-Type
   std::string body;
+  std::shared_ptr<const std::string> kept_body = {};  // instead of `body`: one that is kept, and not copied
   std::vector<std::pair<std::string, std::string>> headers;  // beside those the server adds itself
   // Fields that never change, as they go over the wire: "Name: value\r\n" each.  Sent unchecked and
   // not copied: a constant, or what the owner keeps.
@@ -87,6 +88,11 @@ struct Response {
   std::unique_ptr<Stream> stream = {};
 
   void Set(std::string_view name, std::string value) { headers.emplace_back(name, std::move(value)); }
+  [[nodiscard]] std::string_view content() const { return kept_body ? *kept_body : body; }
+  void DropContent() {
+    body.clear();
+    kept_body.reset();
+  }
 };
 
 // "a=1&b=x%20y" decoded into pairs; '+' is a space.  nullopt when an escape is broken, the text is

@@ -1,6 +1,7 @@
 #include "daemon/http/remembered.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/text.h"
 #include "daemon/http/etag.h"
@@ -44,7 +45,7 @@ Kept Remember(Call& call, Answers::Kind kind, std::string_view key, const Answer
   return {.answer = std::move(answer), .not_modified = not_modified};
 }
 
-void Write(const Kept& kept, Response& response) {
+void Write(Kept kept, Response& response) {
   response.revalidates = true;
   response.Set("ETag", kept.answer->etag);
   if (kept.not_modified) {
@@ -52,7 +53,8 @@ void Write(const Kept& kept, Response& response) {
     return;
   }
   response.content_type = "application/json";
-  response.body = kept.answer->body;
+  const std::string* const body = &kept.answer->body;
+  response.kept_body = {std::move(kept.answer), body};
 }
 
 }  // namespace detail

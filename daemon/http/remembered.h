@@ -43,7 +43,7 @@ struct Kept {
 
 // Throws the answer's refusal.
 [[nodiscard]] Kept Remember(Call& call, Answers::Kind kind, std::string_view key, const Answers::Load& load);
-void Write(const Kept& kept, Response& response);
+void Write(Kept kept, Response& response);
 
 template <class T>
 Answer ToAnswer(const T& value) {
@@ -57,8 +57,8 @@ Answer ToAnswer(const T& value) {
 template <class T>
 struct Outcome<Remembered<T>> {
   static constexpr int kStatus = 200;
-  static void Write(const Remembered<T>& remembered, Response& response) {
-    detail::Write({remembered.answer, remembered.not_modified}, response);
+  static void Write(Remembered<T>& remembered, Response& response) {
+    detail::Write({std::move(remembered.answer), remembered.not_modified}, response);
   }
   static constexpr void Describe(Shape& shape) {
     Outcome<T>::Describe(shape);

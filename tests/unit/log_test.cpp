@@ -1,8 +1,11 @@
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -390,6 +393,38 @@ TEST_CASE("dropped lines are told of at most once a second, and at the end in an
       std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start);
   CHECK(reader.told().times <= seconds.count() + 3);
   CHECK(reader.told().times < static_cast<int>(kBursts));
+}
+
+TEST_CASE("lines that come quickly are written together, once a millisecond", "[log]") {
+  using std::chrono::steady_clock;
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);  // what is written stays apart
+  std::array<char, 8'192> text{};
+  std::int64_t writes = 0;
+  std::int64_t lines = 0;
+  const auto read = [&] {
+    for (ssize_t size = 0; (size = ::recv(ends[0], text.data(), text.size(), MSG_DONTWAIT)) > 0; ++writes)
+      lines += std::count(text.begin(), text.begin() + size, '\n');
+  };
+  const auto start = steady_clock::now();
+  {
+    const StderrIs redirected{ends[1]};
+    log::Start(kJson);
+    // Each line finds the writer with nothing else to do: the one before it is old.
+    for (int i = 0; i < 1'000; ++i) {
+      log::Info("line");
+      const auto begin = steady_clock::now();
+      while (steady_clock::now() - begin < std::chrono::microseconds{50}) read();
+    }
+    log::Stop();
+  }
+  read();
+  const auto took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(steady_clock::now() - start).count();
+  CHECK(lines == 1'000);
+  CHECK(writes <= took + 1 + 1'000 * 100 / 4'096 + 1);  // a write is at most 4,096 bytes
+  ::close(ends[0]);
+  ::close(ends[1]);
 }
 
 TEST_CASE("lines from many threads are whole and none is lost while there is room", "[log]") {
