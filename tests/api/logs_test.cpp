@@ -11,10 +11,12 @@
 
 #include "core/db/connection.h"
 #include "tests/support/daemon.h"
+#include "tests/support/db_proxy.h"
 #include "tests/support/eventually.h"
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_directory.h"
+#include "tests/support/ws_client.h"
 
 namespace gathering::test {
 namespace {
@@ -195,6 +197,50 @@ TEST_CASE("every line of a request that fails carries its id, also those of stat
   CHECK(count["request"] == 2);
   CHECK(count["request failed"] == 2);
   CHECK(spans.size() == 2);  // one for each request, though they have one id
+}
+
+TEST_CASE("who cuts a connection for a request says for which one") {
+  const FreshDatabase database;
+  DbProxy proxy{TestCluster::Instance().Socket()};
+  RunningDaemon daemon{{.database_url = proxy.Url(database.url()),
+                        .environment = {{"GATHERING_DATABASE_POOL_STATEMENT_TIMEOUT", "1s"}}}};
+  const std::string token = daemon.AdminToken();
+  Held held{database, "circles"};
+  auto answer = std::async(std::launch::async, [&] {
+    return daemon.Client().Send(
+        "POST", "/circles",
+        With(token, {{"X-Request-ID", std::string{kId}}, {"Content-Type", "application/json"}}),
+        R"({"name":"crew"})");
+  });
+  held.Wait(std::chrono::milliseconds{1});
+  proxy.Freeze();
+  const auto cuts = [&] {
+    auto lines = Lines(daemon);
+    std::erase_if(lines, [](const json& line) {
+      return line["msg"] != "the database does not answer; connection cut" ||
+             line.value("request_id", "") != kId;
+    });
+    return lines.size();
+  };
+  Await([&] { return cuts() > 0; });
+  proxy.Thaw();
+  held.Release();
+  CHECK(answer.get().status == 201);  // nothing was committed, so it was done again
+  CHECK(cuts() == 1);
+}
+
+TEST_CASE("what the client of a stream does is told under the id of the request that opened it") {
+  const FreshDatabase database;
+  RunningDaemon daemon{{.database_url = database.url(), .environment = {{"LOG_LEVEL", "debug"}}}};
+  WsClient client{daemon.address(), "/ws", With(daemon.AdminToken(), {{"X-Request-ID", std::string{kId}}})};
+  REQUIRE(client.status() == 101);
+  client.Send(Frame({.opcode = 3}));  // there is no such one
+  CHECK(client.Closed() == 1002);
+  Await([&] {
+    const auto lines = Lines(daemon);
+    const json* const line = Find(lines, "a WebSocket's client broke the protocol");
+    return line != nullptr && line->value("request_id", "") == kId;
+  });
 }
 
 TEST_CASE("a request goes on with its client's trace, and its lines say so") {
