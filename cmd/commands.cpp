@@ -476,7 +476,7 @@ Exit ReportError(const std::exception& error) {
     return Exit::kConfig;
   }
   if (const auto* known = dynamic_cast<const Error*>(&error)) {
-    Complain(known->cause.empty() ? known->message : known->message + " (" + known->cause + ")");
+    Complain(known->MessageAndCause());
     if (const auto* wrong = dynamic_cast<const db::WrongStanding*>(&error))
       return ExitOf(wrong->check.standing);
     if (dynamic_cast<const db::LockBusy*>(&error) != nullptr) return Exit::kTryAgain;

@@ -17,7 +17,7 @@ packages=(
 )
 for argument in "$@"; do
   case $argument in
-    --with-packaging) packages+=(curl debootstrap dpkg-dev gdb lintian) ;;
+    --with-packaging) packages+=(curl debootstrap dpkg-dev gdb lintian systemd-container) ;;
     --with-tests) packages+=(bash-completion bsdutils catch2 ccache chromium-headless-shell fish mandoc nginx openssl
                              prometheus redis-server zsh) ;;
     *) echo "install-packages.sh: unknown argument '$argument'" >&2; exit 2 ;;

@@ -65,7 +65,7 @@ class Authority::Answers {
       : key(config.secret_key),
         cache({.name = "tokens",
                .policy = answers.policy,
-               .bounds = {.entries_max = answers.entries, .bytes_max = answers.bytes},
+               .bounds = answers.bounds(),
                .ttl = answers.ttl,
                .negative_ttl = answers.ttl},
               clock) {}
@@ -160,7 +160,7 @@ void Authority::Revoked(std::string_view token) {
 }
 
 void Authority::Reload(const CacheConfig& answers) {
-  answers_->cache.SetBounds({.entries_max = answers.entries, .bytes_max = answers.bytes});
+  answers_->cache.SetBounds(answers.bounds());
   answers_->cache.SetLifetimes(answers.ttl, answers.ttl);
 }
 

@@ -51,6 +51,12 @@ class Error : public std::exception {
 
   const char* what() const noexcept override { return message.c_str(); }
 
+  // For the log and for who administers the machine.
+  [[nodiscard]] const std::string& reason() const { return cause.empty() ? message : cause; }
+  [[nodiscard]] std::string MessageAndCause() const {
+    return cause.empty() ? message : message + " (" + cause + ")";
+  }
+
   Code code;
   std::string message;
   std::string cause;

@@ -119,6 +119,8 @@ struct CacheConfig {
   std::uint32_t entries = 10'000;
   std::uint32_t bytes = 16 * 1'024 * 1'024;  // keys, values and what keeping them costs
   std::chrono::milliseconds ttl{1'000};
+
+  [[nodiscard]] cache::Bounds bounds() const { return {.entries_max = entries, .bytes_max = bytes}; }
 };
 
 // The last events of this process, the oldest leaving first.

@@ -82,7 +82,7 @@ bool Consumers::TryToCatchUp(std::size_t i, std::int64_t up_to, const std::stop_
   try {
     return CatchUp(i, up_to, stop);
   } catch (const Error& error) {
-    cause = error.cause.empty() ? error.message : error.cause;
+    cause = error.reason();
   } catch (const std::exception& error) {
     cause = error.what();
   }

@@ -97,8 +97,7 @@ void LogReader::Run(const std::stop_token& stop) {
     } catch (const Error& error) {
       Disconnect();
       if (stop.stop_requested()) return;
-      log::Warn("the log of events cannot be read; trying again",
-                {{"cause", error.cause.empty() ? error.message : error.cause}});
+      log::Warn("the log of events cannot be read; trying again", {{"cause", error.reason()}});
       Rest(stop, pause);
       pause = std::min(2 * pause, kRetryMax);
     }

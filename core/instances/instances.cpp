@@ -84,7 +84,7 @@ void Presence::TryToTell() {
     failing_ = false;
     return;
   } catch (const Error& error) {
-    cause = error.cause.empty() ? error.message : error.cause;
+    cause = error.reason();
   } catch (const std::exception& error) {
     cause = error.what();
   }

@@ -28,7 +28,7 @@ static_assert(std::size(kRows) == Answers::kKinds);
 cache::Options OptionsOf(std::string_view name, const CacheConfig& config) {
   return {.name = std::string{name},
           .policy = config.policy,
-          .bounds = {.entries_max = config.entries, .bytes_max = config.bytes},
+          .bounds = config.bounds(),
           .ttl = config.ttl};
 }
 
@@ -68,7 +68,7 @@ Answers::~Answers() = default;
 void Answers::Reload(const CachesConfig& config) {
   for (const Row& row : kRows) {
     const CacheConfig& next = config.*row.config;
-    StoreOf(row.kind).SetBounds({.entries_max = next.entries, .bytes_max = next.bytes});
+    StoreOf(row.kind).SetBounds(next.bounds());
     StoreOf(row.kind).SetLifetimes(next.ttl, std::chrono::milliseconds{0});
   }
 }

@@ -424,6 +424,11 @@ def slope(points):
     return 600 * sum((x - middle) * y for x, y in points) / spread if spread else 0.0
 
 
+def settled(points):
+    """The median of each quarter of a minute: a login takes memory for a moment, and gives it back."""
+    return [(points[at][0], statistics.median(v for _, v in points[at:at + 15])) for at in range(0, len(points), 15)]
+
+
 class Verdicts:
     def __init__(self):
         self.failed = 0
@@ -443,7 +448,7 @@ def judge_process(name, taken, warm_up, verdicts):
         points = [(at, values[what]) for at, values in steady]
         window = max(len(points) // 10, 5)
         first, last = (statistics.median(v for _, v in part) for part in (points[:window], points[-window:]))
-        trend = slope(points)
+        trend = slope(settled(points))
         print(f"{name:<10} {what:<18} {first:>10,.0f} {last:>10,.0f} {trend:>12,.1f}")
         if what == "RSS KiB" and seconds >= JUDGED:
             verdicts.say(trend < SLOPE_MAX, f"{name}: memory grows by less than {SLOPE_MAX} KiB in 10 minutes")
@@ -513,6 +518,7 @@ class Soak:
         self.environment = {
             "DATABASE_URL": url, "SECRET_KEY": uuid.uuid4().hex, "REDIS_URL": redis_url,
             "ADMIN_EMAIL": ACCOUNT["email"], "ADMIN_PASSWORD_HASH": PASSWORD_HASH,
+            "GATHERING_CACHES_TOKENS_ENTRIES": "64",  # full within minutes: its filling is no growth
             "GATHERING_RATE_LIMITS_ENABLED": "true", "GATHERING_HTTP_LIMITS_CONNECTIONS_PER_ADDRESS_MAX": "2000",
             **{f"GATHERING_RATE_LIMITS_{tier}": generous for tier in ("AUTH", "WRITE", "READ", "HEALTH", "DEFAULT")}}
         subprocess.run([f"{self.options.build}/gathering", "migrate", "up"], check=True, stdout=subprocess.DEVNULL,
@@ -577,6 +583,12 @@ class Soak:
             self.world.over.set()
             raise
 
+    def write_samples(self):
+        with open(os.path.join(self.root, "samples.jsonl"), "w") as out:
+            for daemon, taken in self.samples.items():
+                for at, values in taken:
+                    print(json.dumps({"daemon": self.names[daemon], "at": round(at, 1), **values}), file=out)
+
     def stop(self):
         self.world.over.set()
         for server in reversed(self.servers):
@@ -586,7 +598,8 @@ class Soak:
                 server.process.terminate()
                 end(server.process)
         if self.options.keep:
-            print(f"logs are in {self.root}")
+            self.write_samples()
+            print(f"logs and samples are in {self.root}")
         else:
             shutil.rmtree(self.root, ignore_errors=True)
 
@@ -597,7 +610,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--sse", type=int, default=100, help="Server-Sent Events open at a time")
     parser.add_argument("--websockets", type=int, default=200, help="WebSockets open at a time")
-    parser.add_argument("--keep", action="store_true", help="keep the logs of all servers")
+    parser.add_argument("--keep", action="store_true", help="keep the logs of all servers, and what was sampled")
     options = parser.parse_args()
     if not os.access(f"{options.build}/gathering", os.X_OK):
         print(f"soak.py: there is no {options.build}/gathering; build it first", file=sys.stderr)

@@ -15,6 +15,7 @@ if [ "${1:-}" != --inside ]; then
 fi
 cd "$(dirname "$0")/../.."
 . tests/package/checks.sh
+. tests/package/debian.sh
 listed=$PWD/tests/package/files.txt
 work=$(mktemp -d)
 root=$work/debian
@@ -34,18 +35,11 @@ check "the package holds the files listed, and no other" diff "$listed" \
 check "its configuration is a conffile" test "$(dpkg-deb -I "$program" conffiles)" = /etc/gathering/gathering.toml
 
 # --- a machine -------------------------------------------------------------------------------------
-codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' |
-  awk -v release="$codename" '$2 == release && $3 == "main" { print $1; exit }')
-[ -n "$mirror" ] || { echo "package.sh: apt has no source of $codename main" >&2; exit 1; }
-echo "making a Debian $codename ..."
-debootstrap --variant=minbase "$codename" "$root" "$mirror" >"$work/log" 2>&1 || { tail "$work/log"; exit 1; }
+make_debian "$root" --variant=minbase
 mount -t proc proc "$root/proc"
 mount --rbind --make-rslave /dev "$root/dev"
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"  # no service manager runs in here
 chmod 755 "$root/usr/sbin/policy-rc.d"
-mkdir -p "$root/etc/postgresql-common/createcluster.d"
-echo 'create_main_cluster = false' >"$root/etc/postgresql-common/createcluster.d/none.conf"
 
 inside=(chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive)
 in_debian() { "${inside[@]}" "$@"; }
