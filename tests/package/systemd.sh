@@ -23,15 +23,16 @@ leave() {
   rm -rf --one-file-system "$work"
 }
 trap leave EXIT
+trap 'echo "systemd.sh: line $LINENO: $BASH_COMMAND" >&2; tail "$work/log" >&2' ERR
 
 # --- a machine -------------------------------------------------------------------------------------
 rm -f build/package/*.deb build/package/*.ddeb
 cmake --workflow --preset package
-make_debian "$root" --include=systemd,systemd-sysv,dbus,procps,curl,jq,postgresql
+make_debian "$root" --include=systemd,systemd-sysv,dbus,procps,curl,jq
 cp build/package/gathering_*.deb "$root/tmp/gathering.deb"
 chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
-chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends /tmp/gathering.deb \
-  >"$work/log" 2>&1 || { tail "$work/log"; exit 1; }
+chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql \
+  /tmp/gathering.deb >"$work/log" 2>&1 || { tail "$work/log"; exit 1; }
 
 systemd-nspawn -q -D "$root" --boot --private-network --register=no --keep-unit --console=pipe >"$work/console" 2>&1 &
 machine=$!
@@ -85,7 +86,7 @@ cp "$work/gathering.toml" "$configuration"
 # --- restart, watchdog, crash ----------------------------------------------------------------------
 # ask FILE: until that file is gone; a line in it for each request that failed.
 ask() {
-  while [ -e "$1" ]; do on curl -sS --fail --max-time 60 http://127.0.0.1:8000/health/ready >/dev/null 2>>"$1.failed" || true; done
+  while [ -e "$1" ]; do on curl -sS --fail --max-time 60 http://127.0.0.1:8000/health/live >/dev/null 2>>"$1.failed" || true; done
 }
 touch "$work/asking"
 ask "$work/asking" & first=$!
@@ -130,7 +131,7 @@ on runuser -u postgres -- createdb -O gathering gathering
 on runuser -u gathering -- env DATABASE_URL='postgresql:///gathering?host=/run/postgresql' gathering migrate up >"$work/log"
 check "with credentials it serves on another PostgreSQL" on systemctl start gathering.socket gathering.service
 check "and answers" answers
-check "of which its environment holds nothing" refuses grep -aF "$secret" "/proc/$(pgrep -n -x gathering)/environ"
+check "of which its environment holds nothing" refuses on grep -aF "$secret" "/proc/$(unit MainPID)/environ"
 check "it stops in order as well" on systemctl stop gathering.socket gathering.service
 check "with success" is Result success
 conclude
