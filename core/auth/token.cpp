@@ -24,11 +24,6 @@ constexpr std::int64_t kMicrosPerSecond = 1'000'000;
 constexpr std::int64_t kSecondsMax = 253'402'300'799;  // the end of the year 9999
 constexpr schema::JsonLimits kClaimLimits{.depth_max = 2, .nodes_max = 32, .text_bytes_max = kTokenBytesMax};
 
-template <auto kFree>
-struct Free {
-  void operator()(auto* pointer) const { kFree(pointer); }
-};
-
 // The claims as they are written.
 struct Payload {
   const Claims& claims;
@@ -136,9 +131,10 @@ std::optional<Claims> TokenKey::Verify(std::string_view token, Timestamp now) co
 
 Sha256 Sha256Of(std::string_view text) {
   // Looking the algorithm up and making a context take longer than the digest of a token.
-  static const std::unique_ptr<EVP_MD, Free<&EVP_MD_free>> algorithm{
-      EVP_MD_fetch(nullptr, "SHA256", nullptr)};
-  thread_local const std::unique_ptr<EVP_MD_CTX, Free<&EVP_MD_CTX_free>> context{EVP_MD_CTX_new()};
+  static const std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> algorithm{
+      EVP_MD_fetch(nullptr, "SHA256", nullptr), EVP_MD_free};
+  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(),
+                                                                                     EVP_MD_CTX_free};
   Sha256 digest{};
   if (algorithm == nullptr || context == nullptr ||
       EVP_DigestInit_ex(context.get(), algorithm.get(), nullptr) != 1 ||
