@@ -10,3 +10,5 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+extern template class nlohmann::basic_json<>;  // in json.cpp, and not again in each test
