@@ -35,7 +35,7 @@ check "the package holds the files listed, and no other" diff "$listed" \
 check "its configuration is a conffile" test "$(dpkg-deb -I "$program" conffiles)" = /etc/gathering/gathering.toml
 
 # --- a machine -------------------------------------------------------------------------------------
-make_debian "$root" --variant=minbase
+make_debian "$root" "$(this_release)" --variant=minbase
 mount -t proc proc "$root/proc"
 mount --rbind --make-rslave /dev "$root/dev"
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"  # no service manager runs in here

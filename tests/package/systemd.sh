@@ -28,7 +28,7 @@ trap 'echo "systemd.sh: line $LINENO: $BASH_COMMAND" >&2; tail "$work/log" >&2' 
 # --- a machine -------------------------------------------------------------------------------------
 rm -f build/package/*.deb build/package/*.ddeb
 cmake --workflow --preset package
-make_debian "$root" --include=systemd,systemd-sysv,dbus,procps,curl,jq
+make_debian "$root" "$(this_release)" --include=systemd,systemd-sysv,dbus,procps,curl,jq
 cp build/package/gathering_*.deb "$root/tmp/gathering.deb"
 chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get update -qq
 chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql \
