@@ -28,18 +28,19 @@ namespace gathering::http {
 // The key of a list, beside which those of what is in it are numbers.
 inline constexpr std::string_view kWholeList = "list?";
 
-template <class T>
-struct Remembered {
-  std::shared_ptr<const Answer> answer;
-  bool not_modified = false;
-};
-
 namespace detail {
 
 struct Kept {
   std::shared_ptr<const Answer> answer;
   bool not_modified = false;
 };
+
+}  // namespace detail
+
+template <class T>
+struct Remembered : detail::Kept {};
+
+namespace detail {
 
 // Throws the answer's refusal.
 [[nodiscard]] Kept Remember(Call& call, Answers::Kind kind, std::string_view key, const Answers::Load& load);
@@ -58,7 +59,7 @@ template <class T>
 struct Outcome<Remembered<T>> {
   static constexpr int kStatus = 200;
   static void Write(Remembered<T>& remembered, Response& response) {
-    detail::Write({std::move(remembered.answer), remembered.not_modified}, response);
+    detail::Write(std::move(remembered), response);
   }
   static constexpr void Describe(Shape& shape) {
     Outcome<T>::Describe(shape);
@@ -80,8 +81,7 @@ auto Remember(Call& call, Answers::Kind kind, std::string_view key, F&& load) {
       return Answer{.body = {}, .etag = {}, .holds_for = {}, .refusal = std::current_exception()};
     }
   };
-  const auto [kept, not_modified] = detail::Remember(call, kind, key, std::ref(answer));
-  return Remembered<std::invoke_result_t<F&>>{kept, not_modified};
+  return Remembered<std::invoke_result_t<F&>>{detail::Remember(call, kind, key, std::ref(answer))};
 }
 
 // What a request of this route changes, however it ends, if it is one that changes something (RFC 9111, 4.4).
