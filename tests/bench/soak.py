@@ -388,8 +388,10 @@ def look(daemon, token):
     place = f"/proc/{daemon.process.pid}"
     try:
         status = open(f"{place}/status").read()
-        taken = {"RSS KiB": int(re.search(r"VmRSS:\s+(\d+)", status)[1]),
-                 "threads": int(re.search(r"Threads:\s+(\d+)", status)[1]),
+        def number(name):
+            return int(re.search(rf"{name}:\s+(\d+)", status)[1])
+
+        taken = {"RSS KiB": number("VmRSS"), "of files KiB": number("RssFile"), "threads": number("Threads"),
                  "descriptors": len(os.listdir(f"{place}/fd"))}
         connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE)
         connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
@@ -444,7 +446,7 @@ def judge_process(name, taken, warm_up, verdicts):
         print(f"{name:<10} too few samples behind its warm-up: {len(steady)}")
         return
     seconds = steady[-1][0] - steady[0][0]
-    for what in ("RSS KiB", "threads", "descriptors", "other descriptors"):
+    for what in ("RSS KiB", "of files KiB", "threads", "descriptors", "other descriptors"):
         points = [(at, values[what]) for at, values in steady]
         window = max(len(points) // 10, 5)
         first, last = (statistics.median(v for _, v in part) for part in (points[:window], points[-window:]))
