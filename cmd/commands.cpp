@@ -181,8 +181,10 @@ constexpr Term kServeFiles[] = {
 };
 
 constexpr Term kServeSignals[] = {
-    {"SIGTERM, SIGINT", "stop in order; the second one at once"},
+    {"SIGTERM, SIGINT",
+     "stop in order; a second SIGTERM waits for no client, a second SIGINT ends it at once"},
     {"SIGHUP", "read the configuration again"},
+    {"SIGUSR1", "write to the log what the daemon is at"},
 };
 
 constexpr Variable kVariables[] = {
@@ -335,8 +337,9 @@ constexpr Command kCommands[] = {
      .help = "Run the daemon",
      .about =
          "Serves the API until SIGTERM or SIGINT; then readiness turns 503, requests in progress are "
-         "finished, "
-         "and it ends with 0. A second signal ends it at once.\n\n"
+         "finished, and it ends with 0. A second SIGTERM leaves at once and in order: requests still in "
+         "progress are cut off, events, log and the private PostgreSQL are not. A second SIGINT ends the "
+         "process where it is.\n\n"
          "SIGHUP reads the configuration again. If nothing is wrong with it, all changed keys that take "
          "effect at a reload do so together: rate_limits, bounds and lifetimes of caches, CORS origins, "
          "streams, the log's level and some more, as gathering.toml(5) says of each key. No connection is "
@@ -345,8 +348,8 @@ constexpr Command kCommands[] = {
          "SIGUSR1 writes to the log what the daemon is at, whatever log.level says and once a second at "
          "most: lines with the message \"state\" and the part as \"of\", about the process, connections, the "
          "twenty requests in progress that began first and what they wait for, the database's pool and "
-         "pipelines, workers, events, streams, caches and rate limits. Before it serves and while it stops "
-         "neither signal does anything.\n\n"
+         "pipelines, workers, events, streams, caches and rate limits. It is told while the daemon stops, "
+         "too. Before it serves neither signal does anything.\n\n"
          "Without a database URL it runs a private PostgreSQL in the data directory, which it starts, "
          "migrates, watches and stops. On an external database it refuses a schema that is behind, unless "
          "--migrate is given, or ahead.",

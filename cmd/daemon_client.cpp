@@ -17,6 +17,7 @@
 #include "core/base/error.h"
 #include "core/base/text.h"
 #include "core/config/control_socket.h"
+#include "core/config/listen.h"
 #include "core/schema/reader.h"
 
 namespace gathering::cmd {
@@ -114,17 +115,19 @@ DaemonClient::DaemonClient(const Context& context, const DaemonOptions& options)
   socket_ = ChosenSocket(context);
 }
 
-DaemonClient DaemonClient::At(const std::string& address, std::chrono::milliseconds patience) {
-  constexpr std::string_view kUnix = "unix:";
+DaemonClient DaemonClient::At(const std::string& text, std::chrono::milliseconds patience) {
   DaemonClient client;
-  if (address.starts_with(kUnix)) {
-    client.socket_ = address.substr(kUnix.size());
+  const config::ListenAddress where = config::ParseListen(text);
+  const std::string address{where.place};
+  if (address.starts_with(config::kUnixPrefix)) {
+    client.socket_ = address.substr(config::kUnixPrefix.size());
   } else {
     const std::size_t colon = address.rfind(':');
     std::string host = address.substr(0, colon);
     if (host == "0.0.0.0") host = "127.0.0.1";  // every address is this one, too
     if (host == "[::]") host = "[::1]";
-    client.url_ = fmt::format("http://{}{}", host, address.substr(colon));
+    client.url_ = fmt::format("{}://{}{}", where.secure ? "https" : "http", host, address.substr(colon));
+    client.any_certificate_ = where.secure;  // it is for the name clients use, which is not this address
   }
   client.connect_timeout_ = client.answer_timeout_ = patience;
   return client;
@@ -139,6 +142,7 @@ std::string DaemonClient::Get(const std::string& target) const {
     headers.emplace("Host", "localhost");
   }
   if (!token_.empty()) headers.emplace("Authorization", "Bearer " + token_);
+  if (any_certificate_) client.enable_server_certificate_verification(false);
   client.set_connection_timeout(connect_timeout_);
   client.set_read_timeout(answer_timeout_);
   client.set_write_timeout(answer_timeout_);

@@ -24,7 +24,8 @@ class DaemonClient {
   DaemonClient(const Context& context, const DaemonOptions& options);
 
   // Whoever listens at an address of http.listen, without a token; waits `patience` at most for each step.
-  [[nodiscard]] static DaemonClient At(const std::string& address, std::chrono::milliseconds patience);
+  // Under TLS any certificate will do.
+  [[nodiscard]] static DaemonClient At(const std::string& text, std::chrono::milliseconds patience);
 
   // The body of the answer to GET `target`, a path with its query.  Waits some seconds at most.  Throws Error
   // with a sentence that says what to do: kUnavailable when no daemon answers or it cannot serve now,
@@ -40,6 +41,7 @@ class DaemonClient {
   std::string url_;
   std::string socket_;
   std::string token_;  // only with a URL
+  bool any_certificate_ = false;
   std::chrono::milliseconds connect_timeout_{3'000};
   std::chrono::milliseconds answer_timeout_{10'000};
 };

@@ -47,9 +47,10 @@ constexpr std::chrono::minutes kMigration{60};     // of large tables
 constexpr std::chrono::seconds kStopRest{30};      // after the last request: the pool, the private PostgreSQL
 
 // Takes SIGHUP, SIGINT, SIGTERM and SIGUSR1, which no other thread sees.  Until the daemon serves, SIGINT and
-// SIGTERM end the process at once; then the first one asks for an orderly stop, and a SIGINT after that ends
-// it at once.  SIGHUP asks for the configuration to be read again, SIGUSR1 for the state to be told, once a
-// second at most; before serving and while stopping they do nothing.
+// SIGTERM end the process at once; then the first one asks for an orderly stop, a SIGTERM after that for one
+// that waits for nobody, and a SIGINT after that ends it at once.  SIGHUP asks for the configuration to be
+// read again, SIGUSR1 for the state to be told, once a second at most; before serving they do nothing, and
+// nor does SIGHUP while stopping.
 class Signals {
  public:
   Signals() {
@@ -81,10 +82,19 @@ class Signals {
     asked_ = false;
     return SIGUSR1;
   }
-  // A second signal cuts the wait short.
-  void WaitForAnother(std::chrono::milliseconds at_most) {
+  // After the first one: whether another came.
+  bool WaitForAnother(std::chrono::milliseconds at_most) {
     std::unique_lock lock{mutex_};
-    came_.wait_for(lock, at_most, [this] { return seen_.size() > 1; });
+    return came_.wait_for(lock, at_most, [this] { return seen_.size() > 1; });
+  }
+  // SIGUSR1, or another one after the first, once; nothing when `stopped`.
+  std::optional<int> WaitWhileStopping(const std::stop_token& stopped) {
+    std::unique_lock lock{mutex_};
+    const auto hurried = [this] { return seen_.size() > 1 && !hurried_; };
+    if (!came_.wait(lock, stopped, [&] { return hurried() || asked_; })) return std::nullopt;
+    if (std::exchange(asked_, false)) return SIGUSR1;
+    hurried_ = true;
+    return seen_.back();
   }
 
  private:
@@ -124,8 +134,9 @@ class Signals {
   const SystemClock clock_;
   sigset_t set_{};
   std::mutex mutex_;  // guards everything below
-  std::condition_variable came_;
+  std::condition_variable_any came_;
   std::vector<int> seen_;
+  bool hurried_ = false;
   bool hangup_ = false;
   bool asked_ = false;
   Clock::Steady asked_at_{};
@@ -315,15 +326,25 @@ void Start(Daemon& daemon, std::vector<PassedSocket> sockets, const Reports& rep
   reports.ProveLife(daemon);
 }
 
-// False when requests were still running at the drain timeout.
+// False when connections were cut off in the end.
 bool StopServing(const HttpConfig& config, Signals& signals, int signal, Daemon& daemon,
                  const Reports& reports) {
   const std::string_view name = signal == SIGINT ? "SIGINT" : "SIGTERM";
   log::Info("stopping", {{"signal", name}});
   reports.Stopping(name, config.drain_delay + config.drain_timeout + kStopRest);
+  std::stop_source hurry;
+  const std::jthread attendant{[&](const std::stop_token& stopped) {
+    while (const auto another = signals.WaitWhileStopping(stopped)) {
+      if (*another == SIGUSR1) {
+        daemon.LogState();
+      } else {
+        hurry.request_stop();
+      }
+    }
+  }};
   daemon.StopBeingReady();
   signals.WaitForAnother(config.drain_delay);
-  return daemon.Drain(config.drain_timeout);
+  return daemon.Drain(config.drain_timeout, hurry.get_token());
 }
 
 }  // namespace
@@ -336,6 +357,7 @@ Exit Serve(const Context& context, const ServeOptions& options) {
   const SystemClock clock;
   Config config = loaded.config;
   RequireServable(loaded, &http::IsRoute);
+  Daemon::Check(config);
   std::vector<PassedSocket> sockets = TakePassedSockets(manager);
   log::Start(config.log);
   GiveLargeBlocksBack();
@@ -353,7 +375,7 @@ Exit Serve(const Context& context, const ServeOptions& options) {
   Start(daemon, std::move(sockets), reports);
   const int signal = ServeUntilStopped(configuration, signals, daemon, reports);
   const bool drained = StopServing(configuration.now().http, signals, signal, daemon, reports);
-  if (!drained) log::Warn("requests were still running at the drain timeout");
+  if (!drained) log::Warn("connections were cut off");
   log::Stop();
   return Exit::kOk;
 }

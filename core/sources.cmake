@@ -53,6 +53,7 @@ set(GATHERING_CORE_SOURCES
   core/db/row.cpp
   core/db/sql_split.cpp
   core/db/statistics.cpp
+  core/doctor/certificate.cpp
   core/doctor/configuration.cpp
   core/doctor/database.cpp
   core/doctor/doctor.cpp
@@ -110,6 +111,7 @@ set(GATHERING_CORE_SOURCES
   core/skills/skills.cpp
   core/tasks/routing.cpp
   core/tasks/tasks.cpp
+  core/tls/identity.cpp
 )
 # Numbered SQL files, each with its .down.sql beside it.
 set(GATHERING_MIGRATIONS

@@ -4,17 +4,24 @@
 #include <chrono>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "core/auth/authority.h"
 #include "core/auth/users.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/base/timestamp.h"
 #include "core/base/worker_pool.h"
 #include "core/cache/budget.h"
 #include "core/cache/registry.h"
 #include "core/config/control_socket.h"
+#include "core/config/load.h"
 #include "core/events/consumers.h"
 #include "core/events/counts.h"
 #include "core/health/memory.h"
 #include "core/health/monitor.h"
 #include "core/instances/instances.h"
+#include "core/tls/identity.h"
 #include "daemon/answers/answers.h"
 #include "daemon/api/health_caches.h"
 #include "daemon/api/table.h"
@@ -41,12 +48,36 @@ std::vector<cache::Observed*> StoresOf(auth::Authority& authority, streams::Feed
   return stores;
 }
 
+// None when nothing is to be served under TLS.
+std::shared_ptr<const tls::Identity> LoadIdentity(const tls::Files& files) {
+  if (files.certificate.empty()) return nullptr;
+  try {
+    return tls::Identity::Load(files);
+  } catch (const Error& error) {
+    throw ConfigError{fmt::format("http.tls: {}", error.MessageAndCause())};
+  }
+}
+
+void TellOf(const tls::Certificate& certificate, Timestamp now) {
+  const std::string not_after = ToText(certificate.not_after);
+  const log::Fields facts = {
+      {"subject", certificate.subject}, {"not_after", not_after}, {"fingerprint", certificate.fingerprint}};
+  if (now < certificate.not_before || certificate.not_after <= now) {
+    log::Error("clients will refuse the certificate: it is out of its time", facts);
+  } else if (certificate.not_after.micros - now.micros < tls::kRenewalMicros) {
+    log::Warn("the certificate ends soon; renew it and reload", facts);
+  } else {
+    log::Info("certificate", facts);
+  }
+}
+
 }  // namespace
 
 class Daemon::Parts {
  public:
   Parts(const Config& config, const Clock& clock)
       : config_(config),
+        clock_(clock),
         lifecycle_(clock),
         answers_(config.caches, clock, std::max(kLeaseMin, 3 * config.events.poll_max)),
         feed_(config, clock, answers_),
@@ -77,9 +108,21 @@ class Daemon::Parts {
                        limiter_.Attach(loop);
                        feed_.Attach(loop);
                      }},
-                ControlSocketOf(config)) {}
+                ControlSocketOf(config)) {
+    Show(LoadIdentity(config.http.tls));
+  }
+
+  // What is listened on under TLS stays so until a restart, and with it the certificate.
+  void Show(std::shared_ptr<const tls::Identity> identity) {
+    if (!identity) return;
+    const tls::Certificate& certificate = identity->certificate();
+    if (std::exchange(fingerprint_, certificate.fingerprint) != certificate.fingerprint)
+      TellOf(certificate, clock_.WallNow());
+    server_.Show(std::move(identity));
+  }
 
   const Config& config_;
+  const Clock& clock_;
   http::Lifecycle lifecycle_;
   Answers answers_;
   streams::Feed feed_;
@@ -96,11 +139,16 @@ class Daemon::Parts {
   http::Services services_;
   http::Api api_;
   http::Server server_;
+  std::string fingerprint_;  // of the certificate that is shown
 };
 
 Daemon::Daemon(const Config& config, const Clock& clock) : parts_(std::make_unique<Parts>(config, clock)) {}
 
 Daemon::~Daemon() = default;
+
+void Daemon::Check(const Config& config) {
+  static_cast<void>(LoadIdentity(config.http.tls));
+}
 
 void Daemon::Start(std::vector<PassedSocket> passed) {
   parts_->database_.pool().Write([&](db::Tx& tx) { auth::EnsureAdmin(tx, parts_->config_.auth); });
@@ -119,8 +167,10 @@ void Daemon::Heartbeat(std::chrono::microseconds every, std::function<void()> be
 }
 
 void Daemon::Reload(const Config& config) {
-  parts_->limiter_.Reload(config.rate_limits);  // first: it looks before it changes anything
-  parts_->api_.Reload(config.http);
+  auto identity = LoadIdentity(config.http.tls);
+  parts_->limiter_.Reload(config.rate_limits);  // it looks, too, before it changes anything
+  parts_->Show(std::move(identity));
+  parts_->api_.Reload(config);
   parts_->authority_.Reload(config.caches.tokens);
   parts_->answers_.Reload(config.caches);
   parts_->feed_.Reload(config);
@@ -144,9 +194,9 @@ void Daemon::StopBeingReady() {
   parts_->server_.Leave();
 }
 
-bool Daemon::Drain(std::chrono::milliseconds timeout) {
+bool Daemon::Drain(std::chrono::milliseconds timeout, const std::stop_token& hurry) {
   StopBeingReady();
-  return parts_->server_.Drain(timeout);
+  return parts_->server_.Drain(timeout, hurry);
 }
 
 }  // namespace gathering

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,11 @@ namespace gathering {
 
 class Daemon {
  public:
-  // `config.database.pool.url` and `config.auth.secret_key` are set; the schema is current.
+  // What can be known before anything runs.  Throws ConfigError for a certificate or key that cannot be used.
+  static void Check(const Config& config);
+
+  // `config.database.pool.url` and `config.auth.secret_key` are set; the schema is current.  Throws as Check
+  // does.
   Daemon(const Config& config, const Clock& clock);
   ~Daemon();
   Daemon(const Daemon&) = delete;
@@ -37,8 +42,9 @@ class Daemon {
 
   // Hands each part its section of a configuration that was checked as a whole.  Of it only the keys take
   // effect that say so (config::Holds): the rate limits, whose counters stay, bounds and lifetimes of caches,
-  // origins, streams.  Connections and requests in progress go on.  From any thread but a loop's, one call at
-  // a time.  Throws nothing once a part was touched.
+  // origins, streams, certificate and key, which are read again in any case.  Connections and requests in
+  // progress go on.  From any thread but a loop's, one call at a time.  Throws nothing once a part was
+  // touched.
   void Reload(const Config& config);
 
   // Writes to the log what the daemon is at (daemon/state.h).  From any thread but a loop's.
@@ -53,8 +59,9 @@ class Daemon {
   // Readiness turns 503 and answers close their connections, so that clients move on; all are still served.
   void StopBeingReady();
 
-  // Listeners close, requests in progress are answered.  False when some were still running after `timeout`.
-  bool Drain(std::chrono::milliseconds timeout);
+  // Listeners close, requests in progress are answered.  False when some were still running after `timeout`,
+  // or when `hurry` asked to wait no longer: these are cut off.
+  bool Drain(std::chrono::milliseconds timeout, const std::stop_token& hurry = {});
 
  private:
   class Parts;

@@ -52,6 +52,7 @@ set(GATHERING_DAEMON_SOURCES
   daemon/http/server.cpp
   daemon/http/status.cpp
   daemon/http/trace.cpp
+  daemon/http/wire.cpp
   daemon/limits/limiter.cpp
   daemon/limits/redis_lane.cpp
   daemon/loop/fiber.cpp

@@ -51,6 +51,8 @@ void LogRequests(const http::Server& server) {
                        {"refused_busy", stats.requests_refused_busy},
                        {"refused_by_gate", stats.refused_by_gate},
                        {"timeouts", stats.timeouts},
+                       {"tls_handshakes", stats.handshakes},
+                       {"tls_handshakes_failed", stats.handshakes_failed},
                        {"stalls", stats.loop_stalls}});
   std::vector<std::pair<std::size_t, http::RequestInProgress>> requests;  // and their loops
   const auto loops = server.Look(kRequestsTold, kLoopPatience);

@@ -3,7 +3,7 @@
 #
 #   examples/install-packages.sh                    to build and run
 #   examples/install-packages.sh --with-tests       also what the tests need
-#   examples/install-packages.sh --with-packaging   also what tests/package/package.sh needs
+#   examples/install-packages.sh --with-packaging   also what the scripts in tests/package need
 set -euo pipefail
 
 # Which PostgreSQL is the release's: its packages are named by their number.
@@ -17,7 +17,7 @@ packages=(
 )
 for argument in "$@"; do
   case $argument in
-    --with-packaging) packages+=(curl debootstrap dpkg-dev gdb lintian systemd-container) ;;
+    --with-packaging) packages+=(debootstrap dpkg-dev gdb lintian openssl systemd-container) ;;
     --with-tests) packages+=(bash-completion bsdutils catch2 ccache chromium-headless-shell fish mandoc nginx openssl
                              prometheus redis-server zsh) ;;
     *) echo "install-packages.sh: unknown argument '$argument'" >&2; exit 2 ;;

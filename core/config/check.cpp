@@ -8,6 +8,7 @@
 #include "core/base/text.h"
 #include "core/config/control_socket.h"
 #include "core/config/keys.h"
+#include "core/config/listen.h"
 #include "core/limits/policy.h"
 #include "core/limits/redis_url.h"
 
@@ -45,14 +46,19 @@ bool IsBcrypt(std::string_view text) {
 
 void CheckListen(const HttpConfig& http, Check& check) {
   if (http.listen.empty()) check.Problem("http.listen", "is empty; name at least one address");
-  std::set<std::string> seen;
-  for (const std::string& address : http.listen) {
-    if (const auto problem = ListenProblem(address)) {
-      check.Problem("http.listen", fmt::format("'{}': {}", address, *problem));
+  std::set<std::string_view> seen;
+  for (const std::string& text : http.listen) {
+    const auto [secure, address] = ParseListen(text);
+    if (const auto problem = ListenProblem(text)) {
+      check.Problem("http.listen", fmt::format("'{}': {}", text, *problem));
     } else if (!seen.insert(address).second && !address.ends_with(":0")) {
       check.Problem("http.listen", fmt::format("names {} twice", address));
+    } else if (secure && http.tls.certificate.empty()) {
+      check.Problem("http.listen", fmt::format("'{}': http.tls.certificate must name a certificate", text));
     }
   }
+  if (http.tls.certificate.empty() && !http.tls.key.empty())
+    check.Problem("http.tls.key", "is of no use without http.tls.certificate");
 }
 
 void CheckControlSocket(const HttpConfig& http, Check& check) {
@@ -153,10 +159,13 @@ void CheckRateLimits(const RateLimitsConfig& limits, Check& check) {
 
 }  // namespace
 
-std::optional<std::string> ListenProblem(std::string_view address) {
-  constexpr std::string_view kForms = "write HOST:PORT, [IPV6]:PORT or unix:/PATH";
-  if (address.starts_with("unix:")) {
-    const std::string_view path = address.substr(5);
+std::optional<std::string> ListenProblem(std::string_view text) {
+  constexpr std::string_view kForms =
+      "write HOST:PORT, [IPV6]:PORT or unix:/PATH, or tls: before one of the first two";
+  const auto [secure, address] = ParseListen(text);
+  if (address.starts_with(kUnixPrefix)) {
+    if (secure) return "a socket file has no TLS";
+    const std::string_view path = address.substr(kUnixPrefix.size());
     if (!path.starts_with('/')) return "the socket's path must begin with '/'";
     if (path.size() > kUnixPathBytesMax)
       return fmt::format("the socket's path is over {} bytes", kUnixPathBytesMax);

@@ -9,8 +9,8 @@
 
 namespace gathering::config {
 
-// What is wrong with an address to listen on, or nothing: "HOST:PORT", "[IPV6]:PORT", "unix:/PATH".
-[[nodiscard]] std::optional<std::string> ListenProblem(std::string_view address);
+// What is wrong with an address to listen on (core/config/listen.h), or nothing.
+[[nodiscard]] std::optional<std::string> ListenProblem(std::string_view text);
 
 // Whether the text has the shape of a bcrypt or argon2id hash.
 [[nodiscard]] bool LooksLikeHash(std::string_view text);

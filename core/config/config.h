@@ -12,6 +12,7 @@
 #include "core/cache/shelf.h"
 #include "core/db/pipeline.h"
 #include "core/db/pool.h"
+#include "core/tls/files.h"
 
 namespace gathering::limits {
 enum class Algorithm : std::uint8_t;
@@ -46,10 +47,9 @@ struct HttpLimits {
 };
 
 struct HttpConfig {
-  std::vector<std::string> listen = {
-      "127.0.0.1:8000"};       // "HOST:PORT", "[::1]:PORT", "unix:/path"; port 0: any
-  std::string control_socket;  // see core/config/control_socket.h
-  std::uint32_t loops = 0;     // 0: one per core
+  std::vector<std::string> listen = {"127.0.0.1:8000"};  // see core/config/listen.h; port 0: any
+  std::string control_socket;                            // see core/config/control_socket.h
+  std::uint32_t loops = 0;                               // 0: one per core
   std::vector<std::string> cors_origins = {"http://localhost:3000", "http://localhost:5000"};
   std::chrono::milliseconds drain_delay{
       0};  // at SIGTERM: not ready, but still served, so that balancers notice
@@ -57,6 +57,7 @@ struct HttpConfig {
   // How long an Idempotency-Key is remembered; far longer than a request may take, or who waits for the first
   // one could find the key expired and do it again.
   std::chrono::seconds idempotency_ttl{86'400};
+  tls::Files tls;  // certificate empty: nothing is served under TLS
   HttpLimits limits;
 };
 

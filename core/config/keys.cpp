@@ -20,6 +20,10 @@ constexpr auto& Http(Config& c) {
   return c.http.*member;
 }
 template <auto member>
+constexpr auto& Tls(Config& c) {
+  return c.http.tls.*member;
+}
+template <auto member>
 constexpr auto& Limit(Config& c) {
   return c.http.limits.*member;
 }
@@ -128,7 +132,8 @@ constexpr Key kKeys[] = {
      .word = "DIR"},
 
     {.name = "http.listen",
-     .sentence = "Where to listen: HOST:PORT, [IPV6]:PORT or unix:/PATH; port 0 takes any free one.",
+     .sentence = "Where to listen: HOST:PORT, [IPV6]:PORT or unix:/PATH; tls: before one of the first two is "
+                 "for clients who speak TLS; port 0 takes any free one.",
      .member = List{&Http<&HC::listen>},
      .flag = "--listen",
      .word = "ADDRESS"},
@@ -156,6 +161,17 @@ constexpr Key kKeys[] = {
     {.name = "http.idempotency_ttl",
      .sentence = "How long an Idempotency-Key and its answer are remembered.",
      .member = Seconds{&Http<&HC::idempotency_ttl>, 10min, 720h},
+     .holds = Holds::kAfterReload},
+
+    {.name = "http.tls.certificate",
+     .sentence = "File of the certificate shown at tls: addresses, PEM, its chain behind it; read again, "
+                 "like the key, at every reload.",
+     .member = Text{&Tls<&tls::Files::certificate>},
+     .holds = Holds::kAfterReload},
+    {.name = "http.tls.key",
+     .sentence = "File of the certificate's private key, PEM without a passphrase; empty: that of the "
+                 "certificate.",
+     .member = Text{&Tls<&tls::Files::key>},
      .holds = Holds::kAfterReload},
 
     {.name = "http.limits.request_line_bytes_max",
@@ -568,7 +584,8 @@ constexpr Key kKeys[] = {
     {.name = "log.slow_request",
      .sentence =
          "A request that takes at least so long is logged as a warning, with its statements; 0s: none is.",
-     .member = Milliseconds{&Log<&LogConfig::slow_request>, 0ms, 1h}},
+     .member = Milliseconds{&Log<&LogConfig::slow_request>, 0ms, 1h},
+     .holds = Holds::kAfterReload},
 };
 
 consteval bool WellFormed(std::span<const Key> keys) {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/config/control_socket.h"
+#include "core/doctor/certificate.h"
 #include "core/doctor/configuration.h"
 #include "core/doctor/database.h"
 #include "core/doctor/files.h"
@@ -35,6 +36,7 @@ class Rounds {
     Add({}, ConfigFileSubject(patient_.attempt.loaded.file));
     Add({"database.", "data_dir"}, Database(need));
     Add({"rate_limits.redis_"}, Redis());
+    Add({"http.tls."}, Certificate());
     Add({}, ClockSubject(clock_));
     Add({}, LimitsSubject(need));
     Add({"data_dir", "http.control_socket"}, Directories());
@@ -69,6 +71,12 @@ class Rounds {
         {.url = limits.redis_url, .timeout = limits.redis_timeout, .deadline = patient_.deadline}, clock_);
     if (!limits.redis_url.empty()) return subject;
     return AllSkipped({"redis.connect"}, "rate_limits.redis_url is not set; each daemon limits for itself");
+  }
+
+  Subject Certificate() const {
+    Subject subject = CertificateSubject(config_.http.tls, clock_);
+    if (!config_.http.tls.certificate.empty()) return subject;
+    return AllSkipped(std::move(subject.checks), "http.tls.certificate is not set; clients come without TLS");
   }
 
   Subject Directories() const {

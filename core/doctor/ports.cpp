@@ -21,6 +21,7 @@
 
 #include "core/base/fd.h"
 #include "core/base/text.h"
+#include "core/config/listen.h"
 #include "core/doctor/files.h"
 
 namespace gathering::doctor {
@@ -28,7 +29,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kUnix = "unix:";
 constexpr std::string_view kManager = "systemd";
 constexpr std::string_view kElsewhere = "stop it, or give another address in http.listen";
 
@@ -109,18 +109,19 @@ int TryToBind(const addrinfo& at) {
 
 class PortLook {
  public:
-  explicit PortLook(const PortsOptions& options) : options_(options) {}
+  explicit PortLook(const PortsOptions& options)
+      : options_(options), place_(config::ParseListen(options.address).place) {}
 
   Finding Run() const {
-    if (options_.address.starts_with(kUnix)) return Unix(options_.address.substr(kUnix.size()));
+    if (place_.starts_with(config::kUnixPrefix)) return Unix(place_.substr(config::kUnixPrefix.size()));
     return Internet();
   }
 
  private:
   Finding Internet() const {
-    const std::size_t colon = options_.address.rfind(':');
-    std::string host = options_.address.substr(0, colon);
-    const std::string port = options_.address.substr(colon + 1);
+    const std::size_t colon = place_.rfind(':');
+    std::string host = place_.substr(0, colon);
+    const std::string port = place_.substr(colon + 1);
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     addrinfo hints{};
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
@@ -172,6 +173,7 @@ class PortLook {
   }
 
   const PortsOptions& options_;
+  const std::string place_;
 };
 
 }  // namespace

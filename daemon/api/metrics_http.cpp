@@ -41,6 +41,11 @@ constexpr Column<ServerStats, std::uint64_t> kCounters[] = {
     {{Kind::kCounter, "gathering_http_timeouts_total",
       "Connections on which a head, a body, a next request or a reader took too long"},
      &ServerStats::timeouts},
+    {{Kind::kCounter, "gathering_tls_handshakes_total", "TLS handshakes that were done"},
+     &ServerStats::handshakes},
+    {{Kind::kCounter, "gathering_tls_handshakes_failed_total",
+      "TLS handshakes that failed: no TLS, or none we speak"},
+     &ServerStats::handshakes_failed},
     {{Kind::kCounter, "gathering_http_loop_stalls_total", "Times a request held its loop for over 20 ms"},
      &ServerStats::loop_stalls},
 };
@@ -99,6 +104,12 @@ void WriteHttpMetrics(const Services& services, Exposition& out) {
   WriteOne(out, {Kind::kGauge, "gathering_http_max_requests_in_progress", "Requests that may be in progress"},
            services.config.http.limits.requests_in_progress_max);
   WriteColumns(out, kCounters, stats);
+  if (stats.certificate_not_after) {
+    WriteOne(
+        out,
+        {Kind::kGauge, "gathering_tls_certificate_not_after_seconds", "When the certificate ends, Unix time"},
+        static_cast<double>(stats.certificate_not_after->micros) / kMicrosPerSecond);
+  }
 }
 
 }  // namespace gathering::http

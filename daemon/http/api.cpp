@@ -117,12 +117,14 @@ Api::Api(std::span<const std::span<const Route>> tables, Services& services)
       router_(tables),
       pages_(Pages{services.config.http.cors_origins}),
       idempotency_ttl_(services.config.http.idempotency_ttl),
+      slow_request_(services.config.log.slow_request),
       openapi_(openapi::Build(tables)),
       route_statistics_(tables) {}
 
-void Api::Reload(const HttpConfig& config) {
-  pages_.Set(Pages{config.cors_origins});
-  idempotency_ttl_.store(config.idempotency_ttl, std::memory_order_relaxed);
+void Api::Reload(const Config& config) {
+  pages_.Set(Pages{config.http.cors_origins});
+  idempotency_ttl_.store(config.http.idempotency_ttl, std::memory_order_relaxed);
+  slow_request_.store(config.log.slow_request, std::memory_order_relaxed);
 }
 
 Api::Progress Api::Begin(const Request& request, log::Context& names) {
@@ -151,7 +153,7 @@ void Api::Finish(const Request& request, const Call& call, const Progress& progr
   const auto duration = services_.clock.Now() - progress.started;
   route_statistics_.NoteAnswer(call.has_route() ? &call.route() : nullptr, response.status, duration);
   Log(request, call, progress, duration, response);
-  const auto slow = services_.config.log.slow_request;
+  const auto slow = slow_request_.load(std::memory_order_relaxed);
   if (slow.count() > 0 && duration >= slow) LogSlow(request, call, progress, duration, response);
 }
 

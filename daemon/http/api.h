@@ -65,8 +65,9 @@ class Api {
   // Which pages of other origins may ask now.
   [[nodiscard]] bool AllowsOrigin(std::string_view origin) const { return pages_.Get()->cors.Allows(origin); }
 
-  // What of a new configuration holds from the next answer on: the origins, and how long keys are remembered.
-  void Reload(const HttpConfig& config);
+  // What of a new configuration holds from the next answer on: the origins, how long keys are remembered, and
+  // which requests are slow.
+  void Reload(const Config& config);
 
  private:
   using Milliseconds = std::chrono::duration<double, std::milli>;
@@ -103,6 +104,7 @@ class Api {
   const Router router_;
   Live<Pages> pages_;
   std::atomic<std::chrono::seconds> idempotency_ttl_;
+  std::atomic<std::chrono::milliseconds> slow_request_;
   const std::string openapi_;
   RouteStatistics route_statistics_;
   RequestIds ids_;

@@ -4,8 +4,6 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -41,10 +39,11 @@ Lane::Lane(Front& front, loop::LoopOptions options)
 Lane::~Lane() = default;
 
 void Lane::Adopt(Arrival arrival) {
+  const auto identity = std::move(arrival.identity);
   connections_.push_back(std::make_unique<Connection>(*this, std::move(arrival)));
   Connection& connection = *connections_.back();
   connection.index_ = connections_.size() - 1;
-  connection.Begin();
+  connection.Begin(identity.get());
 }
 
 void Lane::Drain() {
@@ -79,18 +78,15 @@ std::string_view Lane::Date() {
 Connection::Connection(Lane& lane, Arrival arrival)
     : Timer(lane.loop().timers()),
       lane_(lane),
-      descriptor_(arrival.descriptor),
+      wire_(Fd{arrival.descriptor}, lane.counts.handshakes),
       peer_(std::move(arrival.peer)),
       admission_(arrival.admission),
       gate_(lane.front_.limits()) {}
 
-Connection::~Connection() {
-  if (state_ != State::kClosed) ::close(descriptor_);
-}
-
-void Connection::Begin() {
+void Connection::Begin(const tls::Identity* identity) {
+  const bool ready = identity == nullptr || wire_.Secure(*identity);
   // Edge-triggered and told once about both directions: no further epoll_ctl for this connection.
-  if (!lane_.loop().Watch(descriptor_, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this)) {
+  if (!ready || !lane_.loop().Watch(wire_.descriptor(), EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, *this)) {
     Close();
     return;
   }
@@ -105,8 +101,8 @@ void Connection::Close() {
   if (state_ == State::kClosed) return;
   DropSlot();
   // A child between fork and exec may still hold the description, so epoll is told.
-  lane_.loop().Unwatch(descriptor_);
-  ::close(descriptor_);
+  lane_.loop().Unwatch(wire_.descriptor());
+  wire_.Close();
   state_ = State::kClosed;
   ClearDeadline();
   Front& front = lane_.front_;
@@ -144,7 +140,8 @@ void Connection::Drain() {
 }
 
 void Connection::OnEvents(std::uint32_t events) {
-  if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) readable_ = true;
+  // Under TLS reading may have waited for room to write.
+  if (wire_.secure() || events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) readable_ = true;
   if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) peer_finished_ = true;
   Advance();
 }
@@ -224,17 +221,15 @@ Connection::Next Connection::Receive() {
     AwaitInput();
     return Next::kWait;
   }
-  const ssize_t count = ::recv(descriptor_, lane_.scratch_.get(), kReadBytes, 0);
+  const ssize_t count = wire_.Read(lane_.scratch_.get(), kReadBytes);
   if (count > 0) {
     const auto size = static_cast<std::size_t>(count);
-    // A short read emptied the socket; only a FIN may be behind it.
-    if (size < kReadBytes) readable_ = peer_finished_;
+    if (wire_.Emptied()) readable_ = peer_finished_;  // only a FIN may be behind it
     if (!gate_.started(in_)) phase_since_ = lane_.loop().now();
     in_.append(lane_.scratch_.get(), size);
     unjudged_ = true;
     return Next::kGoOn;
   }
-  if (count < 0 && errno == EINTR) return Next::kGoOn;
   readable_ = false;
   if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Next::kGoOn;
   Close();
@@ -314,8 +309,7 @@ void Connection::Admitted() {
 Connection::Next Connection::InviteBody() {
   if (!gate_.expects_continue() || gate_.body_bytes_seen(in_) > 0) return Next::kGoOn;
   // Nothing is waiting to be sent on this connection, so this fits or the connection is broken.
-  const ssize_t sent = ::send(descriptor_, kContinue.data(), kContinue.size(), MSG_NOSIGNAL);
-  if (sent == static_cast<ssize_t>(kContinue.size())) return Next::kGoOn;
+  if (wire_.Write(kContinue) == static_cast<ssize_t>(kContinue.size())) return Next::kGoOn;
   Close();
   return Next::kWait;
 }
@@ -446,23 +440,12 @@ bool Connection::MayBeKept() const {
 }
 
 Connection::Next Connection::Write() {
-  const std::size_t size = out_.size() + (out_body_ ? out_body_->size() : 0);
+  const std::string_view head = out_;
+  const std::string_view body = out_body_ ? std::string_view{*out_body_} : std::string_view{};
   const std::size_t before = out_sent_;
-  while (out_sent_ < size) {
-    ssize_t sent = 0;
-    if (!out_body_) {
-      sent = ::send(descriptor_, out_.data() + out_sent_, size - out_sent_, MSG_NOSIGNAL);
-    } else {
-      const std::size_t from_head = std::min(out_sent_, out_.size());
-      const std::size_t from_body = out_sent_ - from_head;
-      // The kernel only reads, but its type does not say so.
-      iovec parts[2] = {{out_.data() + from_head, out_.size() - from_head},
-                        {const_cast<char*>(out_body_->data()) + from_body, out_body_->size() - from_body}};
-      msghdr message{};
-      message.msg_iov = parts;
-      message.msg_iovlen = 2;
-      sent = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL);
-    }
+  while (out_sent_ < head.size() + body.size()) {
+    const std::size_t of_head = std::min(out_sent_, head.size());
+    const ssize_t sent = wire_.Write(head.substr(of_head), body.substr(out_sent_ - of_head));
     if (sent > 0) {
       out_sent_ += static_cast<std::size_t>(sent);
     } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -471,7 +454,7 @@ Connection::Next Connection::Write() {
         SetDeadline(lane_.loop().now() + limits().write_timeout);
       }
       return Next::kWait;
-    } else if (sent < 0 && errno != EINTR) {
+    } else {
       Close();
       return Next::kWait;
     }
@@ -520,7 +503,7 @@ void Connection::BeginStream() {
   ClearDeadline();
   const auto timeout = static_cast<unsigned>(kStreamPeerTimeout.count());
   // Fails for a Unix-domain socket, whose peer cannot go without being noticed.
-  (void)::setsockopt(descriptor_, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+  (void)::setsockopt(wire_.descriptor(), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
   state_ = State::kStreaming;
   stream_->OnOpen(*this);
   const std::string early = in_.substr(in_start_);
@@ -540,14 +523,13 @@ Connection::Next Connection::ServeStream() {
       lane_.loop().Again(*this);
       return Next::kWait;
     }
-    const ssize_t count = ::recv(descriptor_, lane_.scratch_.get(), kReadBytes, 0);
+    const ssize_t count = wire_.Read(lane_.scratch_.get(), kReadBytes);
     if (count > 0) {
-      const auto size = static_cast<std::size_t>(count);
-      if (size < kReadBytes) readable_ = peer_finished_;
-      stream_->OnInput({lane_.scratch_.get(), size});
+      if (wire_.Emptied()) readable_ = peer_finished_;
+      stream_->OnInput({lane_.scratch_.get(), static_cast<std::size_t>(count)});
     } else if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       readable_ = false;
-    } else if (count == 0 || errno != EINTR) {
+    } else {
       Close();
       return Next::kWait;
     }
@@ -562,7 +544,7 @@ Connection::Next Connection::ServeStream() {
 bool Connection::SendStream() {
   const std::size_t before = out_sent_;
   while (out_sent_ < out_.size()) {
-    const ssize_t sent = ::send(descriptor_, out_.data() + out_sent_, out_.size() - out_sent_, MSG_NOSIGNAL);
+    const ssize_t sent = wire_.Write(std::string_view{out_}.substr(out_sent_));
     if (sent > 0) {
       out_sent_ += static_cast<std::size_t>(sent);
     } else if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -573,7 +555,7 @@ bool Connection::SendStream() {
         out_sent_ = 0;
       }
       return true;
-    } else if (sent < 0 && errno != EINTR) {
+    } else {
       Close();
       return false;
     }
@@ -598,19 +580,19 @@ Connection::Next Connection::Linger() {
     return Next::kWait;
   }
   if (lingered_ == 0) {
-    ::shutdown(descriptor_, SHUT_WR);
+    wire_.FinishWriting();
     std::string{}.swap(in_);
     in_start_ = 0;
     lingered_ = 1;
     SetDeadline(lane_.loop().now() + kLingerTime);
   }
   while (readable_ && lingered_ < kLingerBytesMax) {
-    const ssize_t count = ::recv(descriptor_, lane_.scratch_.get(), kReadBytes, 0);
+    const ssize_t count = wire_.Discard(lane_.scratch_.get(), kReadBytes);
     if (count > 0) {
       lingered_ += static_cast<std::size_t>(count);
     } else if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       readable_ = false;
-    } else if (count == 0 || errno != EINTR) {
+    } else {
       break;
     }
   }

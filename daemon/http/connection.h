@@ -28,6 +28,7 @@
 #include "daemon/http/gate.h"
 #include "daemon/http/message.h"
 #include "daemon/http/server.h"
+#include "daemon/http/wire.h"
 #include "daemon/loop/loop.h"
 
 namespace gathering::http {
@@ -81,6 +82,7 @@ struct Arrival {
   int descriptor = -1;
   std::string peer;  // address without port, kUnixPeer or kControlPeer
   Admission admission = Admission::kServed;
+  std::shared_ptr<const tls::Identity> identity = nullptr;  // none: plain
 };
 
 class Connection;
@@ -104,6 +106,7 @@ class Lane {
     Count handler_failures;
     Count refused_by_gate;
     Count timeouts;
+    HandshakeCounts handshakes;
   };
   Counts counts;
 
@@ -129,12 +132,11 @@ class Lane {
 class Connection final : public loop::Watcher, private loop::Timer, private loop::FiberJob, private Outlet {
  public:
   Connection(Lane& lane, Arrival arrival);
-  ~Connection() override;
 
   void OnEvents(std::uint32_t events) override;
 
-  // Registers with the loop and tells a refused client why.
-  void Begin();
+  // Registers with the loop and tells a refused client why.  Without an identity it is a plain one.
+  void Begin(const tls::Identity* identity);
   void Drain();
   void Abandon();
 
@@ -181,7 +183,7 @@ class Connection final : public loop::Watcher, private loop::Timer, private loop
   [[nodiscard]] const HttpLimits& limits() const { return lane_.front_.limits(); }
 
   Lane& lane_;
-  const int descriptor_;
+  Wire wire_;
   const std::string peer_;
   const Admission admission_;
   std::size_t index_ = 0;  // in the lane's list

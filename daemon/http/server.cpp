@@ -13,8 +13,11 @@
 #include <fmt/format.h>
 
 #include "core/base/error.h"
+#include "core/base/guarded.h"
 #include "core/base/log.h"
+#include "core/config/listen.h"
 #include "core/config/passed_sockets.h"
+#include "core/tls/identity.h"
 #include "daemon/http/connection.h"
 #include "daemon/http/listener.h"
 #include "daemon/loop/heartbeat.h"
@@ -61,11 +64,17 @@ class Server::Impl {
   ~Impl();
 
   void Start(std::vector<PassedSocket> passed);
+  void Show(std::shared_ptr<const tls::Identity> identity) {
+    identity_.With([&](auto& shown) { shown.swap(identity); });
+  }
+  std::shared_ptr<const tls::Identity> Shown() const {
+    return identity_.With([](const auto& shown) { return shown; });
+  }
   void Heartbeat(std::chrono::microseconds every, std::function<void()> beat);
   std::vector<std::string> Addresses() const { return Addresses(Audience::kClients); }
   std::vector<std::string> Addresses(Audience audience) const;
   void Leave() { front_.leaving = true; }
-  bool Drain(std::chrono::milliseconds timeout);
+  bool Drain(std::chrono::milliseconds timeout, const std::stop_token& hurry);
   ServerStats Stats() const;
   std::vector<LoopLook> Look(std::size_t most, std::chrono::milliseconds patience) const;
 
@@ -75,23 +84,30 @@ class Server::Impl {
   void ListenOnAll(std::vector<PassedSocket> passed);
   void ListenForControl();
   template <class Where>
-  void Listen(Where&& where, Audience audience);
-  void Accept(int descriptor, std::string peer);
+  void Listen(Where&& where, Audience audience, bool secure = false);
+  void Accept(int descriptor, std::string peer, bool secure);
   Admission Admit(const std::string& peer);
   void CloseListeners();
   void Notify();
   [[nodiscard]] bool Empty() const { return front_.connections_open == 0 && front_.connections_refused == 0; }
 
+  // An address of ours, and whether who connects to it must speak TLS.
+  struct Door {
+    std::unique_ptr<Listener> listener;
+    bool secure = false;
+  };
+
   const ControlSocket control_;
+  Guarded<std::shared_ptr<const tls::Identity>> identity_;
   const std::function<void(loop::Loop&)> on_loop_;
   Front front_;
   std::vector<std::unique_ptr<Lane>> lanes_;
-  std::vector<std::unique_ptr<Listener>> listeners_;  // on lane 0
+  std::vector<Door> doors_;  // on lane 0
   Count accepted_;
   Count refused_;
 
   std::mutex mutex_;  // of the two below
-  std::condition_variable changed_;
+  std::condition_variable_any changed_;
   bool listeners_closed_ = true;
 };
 
@@ -110,7 +126,7 @@ void Server::Impl::Start(std::vector<PassedSocket> passed) {
   try {
     ListenOnAll(std::move(passed));
   } catch (...) {
-    listeners_.clear();
+    doors_.clear();
     lanes_.clear();
     throw;
   }
@@ -120,17 +136,21 @@ void Server::Impl::Start(std::vector<PassedSocket> passed) {
     lane->loop().Start();
   }
   lanes_.front()->loop().Post([this] {
-    for (const auto& listener : listeners_) listener->Begin();
+    for (const Door& door : doors_) door.listener->Begin();
   });
 }
 
 void Server::Impl::ListenOnAll(std::vector<PassedSocket> passed) {
   for (PassedSocket& socket : passed) {
     Listen(std::move(socket.descriptor),
-           socket.name == kPassedControlName ? Audience::kAdministrators : Audience::kClients);
+           socket.name == kPassedControlName ? Audience::kAdministrators : Audience::kClients,
+           socket.name == kPassedTlsName);
   }
   if (Addresses(Audience::kClients).empty()) {
-    for (const std::string& address : front_.config.listen) Listen(address, Audience::kClients);
+    for (const std::string& text : front_.config.listen) {
+      const config::ListenAddress address = config::ParseListen(text);
+      Listen(std::string{address.place}, Audience::kClients, address.secure);
+    }
   } else {
     log::Info("sockets were passed; http.listen is not used");
   }
@@ -138,11 +158,15 @@ void Server::Impl::ListenOnAll(std::vector<PassedSocket> passed) {
 }
 
 template <class Where>
-void Server::Impl::Listen(Where&& where, Audience audience) {
-  listeners_.push_back(std::make_unique<Listener>(
-      lanes_.front()->loop(), std::forward<Where>(where), audience,
-      [this](int descriptor, std::string peer) { Accept(descriptor, std::move(peer)); }));
-  listeners_.back()->BoundUnacknowledged(front_.limits().write_timeout);
+void Server::Impl::Listen(Where&& where, Audience audience, bool secure) {
+  if (secure && !Shown())
+    throw Error{Code::kRejected, "to listen under TLS http.tls.certificate must name a certificate"};
+  doors_.push_back(
+      {.listener = std::make_unique<Listener>(
+           lanes_.front()->loop(), std::forward<Where>(where), audience,
+           [this, secure](int descriptor, std::string peer) { Accept(descriptor, std::move(peer), secure); }),
+       .secure = secure});
+  doors_.back().listener->BoundUnacknowledged(front_.limits().write_timeout);
 }
 
 // Its timer is the first loop's and goes with it; what it posted to others runs before they end.
@@ -194,14 +218,15 @@ void Server::Impl::MakeLanes() {
 
 std::vector<std::string> Server::Impl::Addresses(Audience audience) const {
   std::vector<std::string> addresses;
-  for (const auto& listener : listeners_) {
-    if (listener->audience() == audience) addresses.push_back(listener->address());
+  for (const Door& door : doors_) {
+    if (door.listener->audience() != audience) continue;
+    addresses.push_back(fmt::format("{}{}", door.secure ? config::kTlsPrefix : "", door.listener->address()));
   }
   return addresses;
 }
 
 // On lane 0.
-void Server::Impl::Accept(int descriptor, std::string peer) {
+void Server::Impl::Accept(int descriptor, std::string peer, bool secure) {
   accepted_.Add();
   const Admission admission = Admit(peer);
   if (admission == Admission::kRefused) {
@@ -217,6 +242,7 @@ void Server::Impl::Accept(int descriptor, std::string peer) {
   });
   lane.assigned.fetch_add(1, std::memory_order_relaxed);
   Arrival arrival{.descriptor = descriptor, .peer = std::move(peer), .admission = admission};
+  if (secure) arrival.identity = Shown();
   if (&lane == lanes_.front().get()) {
     lane.Adopt(std::move(arrival));
   } else {
@@ -241,9 +267,9 @@ Admission Server::Impl::Admit(const std::string& peer) {
 
 void Server::Impl::CloseListeners() {
   lanes_.front()->loop().Post([this] {
-    for (const auto& listener : listeners_) {
-      listener->AcceptAll();
-      listener->Close();
+    for (const Door& door : doors_) {
+      door.listener->AcceptAll();
+      door.listener->Close();
     }
     {
       std::scoped_lock lock{mutex_};
@@ -261,7 +287,7 @@ void Server::Impl::Notify() {
   changed_.notify_all();
 }
 
-bool Server::Impl::Drain(std::chrono::milliseconds timeout) {
+bool Server::Impl::Drain(std::chrono::milliseconds timeout, const std::stop_token& hurry) {
   if (lanes_.empty()) return true;
   Leave();
   front_.draining = true;
@@ -271,7 +297,7 @@ bool Server::Impl::Drain(std::chrono::milliseconds timeout) {
   }
   {
     std::unique_lock lock{mutex_};
-    if (changed_.wait_for(lock, timeout, [this] { return Empty(); })) return true;
+    if (changed_.wait_for(lock, hurry, timeout, [this] { return Empty(); })) return true;
   }
   for (const auto& lane : lanes_) {
     lane->loop().Post([&lane = *lane] { lane.CloseAll(); });
@@ -286,12 +312,15 @@ ServerStats Server::Impl::Stats() const {
   stats.connections_open = front_.connections_open.load(std::memory_order_relaxed);
   stats.connections_max = front_.connections_max;
   stats.requests_in_progress = front_.requests_in_progress.load(std::memory_order_relaxed);
+  if (const auto identity = Shown()) stats.certificate_not_after = identity->certificate().not_after;
   for (const auto& lane : lanes_) {
     stats.requests += lane->counts.requests.Get();
     stats.requests_refused_busy += lane->counts.requests_refused_busy.Get();
     stats.handler_failures += lane->counts.handler_failures.Get();
     stats.refused_by_gate += lane->counts.refused_by_gate.Get();
     stats.timeouts += lane->counts.timeouts.Get();
+    stats.handshakes += lane->counts.handshakes.done.Get();
+    stats.handshakes_failed += lane->counts.handshakes.failed.Get();
     stats.loop_stalls += lane->loop().stalls();
   }
   return stats;
@@ -331,6 +360,10 @@ void Server::Start(std::vector<PassedSocket> passed) {
   impl_->Start(std::move(passed));
 }
 
+void Server::Show(std::shared_ptr<const tls::Identity> identity) {
+  impl_->Show(std::move(identity));
+}
+
 void Server::Heartbeat(std::chrono::microseconds every, std::function<void()> beat) {
   impl_->Heartbeat(every, std::move(beat));
 }
@@ -348,8 +381,8 @@ void Server::Leave() {
   impl_->Leave();
 }
 
-bool Server::Drain(std::chrono::milliseconds timeout) {
-  return impl_->Drain(timeout);
+bool Server::Drain(std::chrono::milliseconds timeout, const std::stop_token& hurry) {
+  return impl_->Drain(timeout, hurry);
 }
 
 ServerStats Server::Stats() const {

@@ -11,11 +11,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
 #include "core/base/clock.h"
 #include "core/base/service_manager.h"
+#include "core/base/timestamp.h"
 #include "core/config/config.h"
 #include "core/config/control_socket.h"
 #include "daemon/http/in_progress.h"
@@ -23,6 +26,10 @@
 
 namespace gathering::loop {
 class Loop;
+}
+
+namespace gathering::tls {
+class Identity;
 }
 
 namespace gathering::http {
@@ -49,6 +56,9 @@ struct ServerStats {
   std::uint64_t handler_failures = 0;       // handlers that threw, or answered with what cannot be sent
   std::uint64_t refused_by_gate = 0;        // every 4xx/5xx the gate gave
   std::uint64_t timeouts = 0;               // head, body, idle, write
+  std::uint64_t handshakes = 0;             // of TLS, done
+  std::uint64_t handshakes_failed = 0;
+  std::optional<Timestamp> certificate_not_after;  // of what is shown under TLS, if anything is
   std::uint64_t loop_stalls = 0;  // a fiber held its loop for over 20 ms (debug builds name the request)
 };
 
@@ -74,14 +84,19 @@ class Server {
 
   // Binds every address (throws Error kUnavailable naming the one that fails) and starts the loops.  A
   // control socket that is not required and cannot be bound is warned about.  Sockets of `passed` are taken
-  // instead: those named "control" instead of the control socket, all others instead of `listen`.
+  // instead: those named "control" instead of the control socket, all others instead of `listen`.  At "tls:"
+  // addresses and sockets named "tls" clients must speak TLS; without an identity these throw kRejected.
   void Start(std::vector<PassedSocket> passed = {});
+
+  // To clients who come under TLS from now on.  From any thread.
+  void Show(std::shared_ptr<const tls::Identity> identity);
 
   // Once it was started: calls `beat` about every `every`, on one loop or another, as long as all of them
   // turn.  It is safe from any thread and does not block or throw; it may be called until this is destroyed.
   void Heartbeat(std::chrono::microseconds every, std::function<void()> beat);
 
-  // The addresses really bound, "127.0.0.1:43123" or "unix:/path", in the order of `listen` or of `passed`.
+  // The addresses really bound, "127.0.0.1:43123", "tls:[::1]:8443" or "unix:/path", in the order of `listen`
+  // or of `passed`.
   [[nodiscard]] std::vector<std::string> Addresses() const;
 
   // Of the control socket, "unix:/path"; empty: there is none.
@@ -91,9 +106,9 @@ class Server {
   void Leave();
 
   // Closes the listeners, answers what is in progress and what idle connections send within a moment, all
-  // with Connection: close, and waits until no connection is left or `timeout` passed.  True when everything
-  // was answered.
-  bool Drain(std::chrono::milliseconds timeout);
+  // with Connection: close, and waits until no connection is left, `timeout` passed or `hurry` asks to wait
+  // no longer.  True when everything was answered; else what is left is cut off.
+  bool Drain(std::chrono::milliseconds timeout, const std::stop_token& hurry = {});
 
   // From any thread, once it was started.
   ServerStats Stats() const;

@@ -156,6 +156,8 @@ const std::set<std::string> kFamilies = {
     "gathering_rate_limit_redis_instances",
     "gathering_rate_limit_redis_loops",
     "gathering_rate_limit_redis_memory_lost_total",
+    "gathering_tls_handshakes_failed_total",
+    "gathering_tls_handshakes_total",
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",

@@ -172,6 +172,18 @@ TEST_CASE("a shorter lifetime holds for what is remembered already") {
   });
 }
 
+TEST_CASE("a reload changes which requests are slow") {
+  World world{"[log]\nslow_request = \"1h\"\n"};
+  REQUIRE(world.admin().Get("/circles").status == 200);
+  REQUIRE(world.Reload("[log]\nslow_request = \"1ms\"\n"));
+  Await([&] {
+    static_cast<void>(
+        world.admin().Post("/auth/login/json", {{"email", "nobody@example.com"}, {"password", "p"}}));
+    return !world.Lines("slow request").empty();  // a password takes its time
+  });
+  for (const json& line : world.Lines("slow request")) CHECK(line.at("route") != "circles.list");
+}
+
 TEST_CASE("a reload changes how long keys are remembered, how streams live and how it stops") {
   World world{"[rate_limits]\nenabled = false\n"};
   const auto post = [&] {

@@ -257,6 +257,23 @@ TEST_CASE("a second SIGINT ends the daemon at once") {
   CHECK_THROWS(answer.get());
 }
 
+TEST_CASE("a second SIGTERM cuts off who is still being served, and the end is still an orderly one") {
+  FreshDatabase database;
+  RunningDaemon daemon{
+      {.database_url = database.url(), .environment = {{"GATHERING_HTTP_DRAIN_TIMEOUT", "10m"}}}};
+  HttpClient admin = daemon.Admin();
+  db::Connection blocker{{.url = database.url()}};
+  blocker.Script("BEGIN; LOCK TABLE circles IN ACCESS EXCLUSIVE MODE");
+  std::future<void> answer = std::async(std::launch::async, [&] { admin.Get("/circles"); });
+  REQUIRE(Eventually([&] { return CountWaiting(database.url()) == 1; }, 5s));
+  daemon.Signal(SIGTERM);
+  REQUIRE(Eventually([&] { return Refused(daemon); }, 5s));
+  daemon.Signal(SIGTERM);
+  CHECK(daemon.Wait() == 0);
+  CHECK_THROWS(answer.get());
+  CHECK(daemon.Log().find("connections were cut off") != std::string::npos);
+}
+
 TEST_CASE("a second SIGTERM cuts the drain delay short, and the end is still an orderly one") {
   RunningDaemon daemon{{.environment = {{"GATHERING_HTTP_DRAIN_DELAY", "10m"}}}};
   daemon.Signal(SIGTERM);

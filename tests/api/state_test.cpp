@@ -175,6 +175,24 @@ TEST_CASE("a hundred SIGUSR1 are answered once a second at most, and harm nothin
   CHECK(world.daemon.Wait() == 0);
 }
 
+TEST_CASE("while it stops the daemon tells what it is still at") {
+  World world;
+  world.sql.Script("BEGIN; LOCK TABLE agents IN ACCESS EXCLUSIVE MODE");
+  RawClient reader{world.daemon.address()};
+  REQUIRE(reader.Send(RequestOf("GET /agents/1", kReadId, world.token)));
+  AwaitRequest(world.daemon, [](const json& one) { return one.at("request_id") == kReadId; });
+  world.daemon.Signal(SIGTERM);
+  Await([&] {
+    world.daemon.Signal(SIGUSR1);
+    const auto processes = Told(world.daemon, "process");
+    return !Told(world.daemon, "rate_limits").empty() && processes.back().at("stopping") == true;
+  });
+  CHECK(Told(world.daemon, "request").back().at("request_id") == kReadId);
+  world.sql.Script("ROLLBACK");
+  CHECK(reader.Receive()->status == 200);
+  CHECK(world.daemon.Wait() == 0);
+}
+
 TEST_CASE("before it serves SIGUSR1 and SIGHUP do nothing") {
   TemporaryDirectory directory;
   Notifications heard{directory.path() + "/notify"};

@@ -83,7 +83,7 @@ bool HasAnalyze() {
 class Units {
  public:
   explicit Units(bool embedded) {
-    for (const char* name : {"gathering.service", "gathering.socket"}) Write(name);
+    for (const char* name : {"gathering.service", "gathering.socket", "gathering-tls.socket"}) Write(name);
     if (!embedded) return;
     fs::create_directory(directory_.path() + "/gathering.service.d");
     Write("gathering.service.d/embedded.conf");
@@ -230,7 +230,7 @@ TEST_CASE("systemd finds nothing wrong with the unit files") {
     const Units units{embedded};
     const ProcessResult result =
         Run(kAnalyze, {.arguments = {"verify", "--man=no", units.Path("gathering.service"),
-                                     units.Path("gathering.socket")}});
+                                     units.Path("gathering.socket"), units.Path("gathering-tls.socket")}});
     INFO(result.out << result.err);
     CHECK(result.code == 0);
     CHECK(result.err.find(units.Path("")) == std::string::npos);

@@ -249,7 +249,8 @@ std::vector<Words> CallsIn(const std::string& code) {
     const std::string before = joined.substr(0, at);
     const bool path = before.ends_with("bin/") || before.ends_with("release/") || before.ends_with("dev/");
     if (before.ends_with('/') && !path) continue;  // of a URL
-    if (before.ends_with(" -u ")) continue;        // the unit of that name
+    if (before.ends_with(" -u ") || before.ends_with(" -g "))
+      continue;  // the unit, or the group, of that name
     const std::size_t begin = at + std::string_view{"gathering "}.size();
     std::istringstream words{joined.substr(begin, joined.find_first_of("|;&><)#`\n", begin) - begin)};
     Words call{std::istream_iterator<std::string>{words}, {}};

@@ -59,6 +59,7 @@ needs=$(in_debian apt-get install -s --no-install-recommends /tmp/gathering.deb 
 # shellcheck disable=SC2086  # a list of words
 apt_install $needs postgresql >"$work/log" 2>&1 || { tail "$work/log"; exit 1; }
 files >"$work/before"
+units=(gathering.service gathering.socket gathering-tls.socket)
 
 # --- install, serve --------------------------------------------------------------------------------
 check "it installs" apt_install /tmp/gathering.deb
@@ -67,7 +68,7 @@ check "gathering --version tells the package's version" test "$(in_debian gather
 check "it makes a user without a shell, at home in its state" \
   test "$(in_debian getent passwd gathering | cut -d : -f 6,7)" = /var/lib/gathering:/usr/sbin/nologin
 check "nothing is enabled that nobody chose" refuses in_debian systemctl is-enabled gathering.service
-check "the units can be enabled" in_debian systemctl enable gathering.service gathering.socket
+check "the units can be enabled" in_debian systemctl enable "${units[@]}"
 
 # As the unit does it: its user, its directory.  The local change is the address.
 conffile=$root/etc/gathering/gathering.toml
@@ -118,7 +119,7 @@ check "it is upgraded" in_debian dpkg --force-confold -i /tmp/newer.deb
 check "to the newer version" test "$(in_debian dpkg-query -W -f '${Version}' gathering)" = "$version+newer"
 check "the local change of the configuration survives" grep '# here' "$conffile"
 check "the new configuration lies beside it" grep '# new in this version' "$conffile.dpkg-dist"
-check "what was enabled stays enabled" in_debian systemctl is-enabled gathering.service gathering.socket
+check "what was enabled stays enabled" in_debian systemctl is-enabled "${units[@]}"
 serve
 check "the upgraded daemon serves from the same state" answers
 stop
@@ -130,7 +131,7 @@ check "the program is gone" test ! -e "$root/usr/bin/gathering"
 check "the configuration stays" grep '# here' "$conffile"
 check "the state stays" test -e "$root/var/lib/gathering/postgres/PG_VERSION"
 check "it is installed again" apt_install -o Dpkg::Options::=--force-confold /tmp/newer.deb
-check "and is enabled as it was" in_debian systemctl is-enabled gathering.service gathering.socket
+check "and is enabled as it was" in_debian systemctl is-enabled "${units[@]}"
 check "the configuration is the one that was there" grep '# here' "$conffile"
 
 touch "$root/etc/gathering/secret_key" "$root/etc/gathering/database_url"

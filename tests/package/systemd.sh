@@ -83,6 +83,28 @@ check "and its status says that it is not in force" eventually has StatusText "w
 check "it serves all the same" answers
 cp "$work/gathering.toml" "$configuration"
 
+# --- TLS -------------------------------------------------------------------------------------------
+# certify NUMBER: where the configuration says, for the name that clients use.
+certify() {
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -set_serial "$1" -subj /CN=gathering \
+    -addext subjectAltName=DNS:gathering.example -keyout "$work/key.pem" -out "$work/certificate.pem" 2>"$work/log"
+  install -m 0640 -g "$(stat -c %g "$root/var/lib/gathering")" "$work/key.pem" "$work/certificate.pem" "$root/etc/gathering/"
+}
+under_tls() {
+  on curl -sS --fail --max-time 20 --cacert /etc/gathering/certificate.pem --resolve gathering.example:443:127.0.0.1 \
+    https://gathering.example/health/ready
+}
+certify 1
+printf 'http.tls.certificate = "/etc/gathering/certificate.pem"\nhttp.tls.key = "/etc/gathering/key.pem"\n' >>"$configuration"
+check "the socket for TLS is opened" on systemctl enable --now gathering-tls.socket
+check "and the service takes it" on systemctl restart gathering.service
+check "it answers under TLS at port 443" under_tls
+certify 2
+check "a renewed certificate is not shown at once" refuses under_tls
+check "it is read again" on systemctl reload gathering.service
+check "and shown" eventually under_tls
+check "what needs no TLS goes on" answers
+
 # --- restart, watchdog, crash ----------------------------------------------------------------------
 # ask FILE: until that file is gone; a line in it for each request that failed.
 ask() {
@@ -114,6 +136,7 @@ check "a daemon that was killed is started again" eventually another
 check "and serves" answers
 
 # --- stop ------------------------------------------------------------------------------------------
+on systemctl disable --now gathering-tls.socket
 on systemctl stop gathering.socket gathering.service
 check "it stops in order" is Result success
 check "with exit code 0" is ExecMainStatus 0
@@ -123,12 +146,13 @@ check "and leaves no process behind" refuses on pgrep -u gathering
 rm "$dropins/embedded.conf"
 on systemctl daemon-reload
 on pg_createcluster "$(ls "$root/usr/lib/postgresql")" main --start >"$work/log" 2>&1
+database='postgresql:///gathering?host=/run/postgresql'
 secret=$(on sh -c 'head -c 24 /dev/urandom | base64')
 (umask 077 && echo "$secret-$secret" >"$root/etc/gathering/secret_key" &&
-  echo "postgresql:///gathering?host=/run/postgresql" >"$root/etc/gathering/database_url")
+  echo "$database" >"$root/etc/gathering/database_url")
 on runuser -u postgres -- createuser gathering
 on runuser -u postgres -- createdb -O gathering gathering
-on runuser -u gathering -- env DATABASE_URL='postgresql:///gathering?host=/run/postgresql' gathering migrate up >"$work/log"
+on runuser -u gathering -- env DATABASE_URL="$database" gathering migrate up >"$work/log"
 check "with credentials it serves on another PostgreSQL" on systemctl start gathering.socket gathering.service
 check "and answers" answers
 check "of which its environment holds nothing" refuses on grep -aF "$secret" "/proc/$(unit MainPID)/environ"

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@
 #include <charconv>
 #include <cstring>
 #include <stdexcept>
+
+#include "core/config/listen.h"
 
 namespace gathering::test {
 namespace {
@@ -85,7 +88,9 @@ std::size_t RawResponse::HeaderCount(std::string_view name) const {
       headers.begin(), headers.end(), [&](const auto& header) { return SameName(header.first, name); }));
 }
 
-RawClient::RawClient(const std::string& address, std::chrono::milliseconds patience) : patience_(patience) {
+RawClient::RawClient(const std::string& text, std::chrono::milliseconds patience) : patience_(patience) {
+  const auto [secure, place] = config::ParseListen(text);
+  const std::string address{place};
   int connected = -1;
   if (address.starts_with("unix:")) {
     sockaddr_un to{};
@@ -109,10 +114,20 @@ RawClient::RawClient(const std::string& address, std::chrono::milliseconds patie
     ::close(descriptor_);
     throw std::runtime_error("cannot connect to " + address + ": " + why);
   }
+  if (!secure) return;
+  const timeval silence{.tv_sec = patience.count() / 1'000, .tv_usec = patience.count() % 1'000 * 1'000};
+  ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof silence);
+  try {
+    tls_ = std::make_unique<TlsSession>(descriptor_);
+  } catch (...) {
+    ::close(descriptor_);
+    throw;
+  }
 }
 
 RawClient::RawClient(RawClient&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
+      tls_(std::move(other.tls_)),
       patience_(other.patience_),
       buffer_(std::move(other.buffer_)) {}
 
@@ -121,6 +136,7 @@ RawClient::~RawClient() {
 }
 
 bool RawClient::Send(std::string_view bytes) {
+  if (tls_) return tls_->Send(bytes);
   while (!bytes.empty()) {
     const ssize_t sent = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent <= 0) return false;
@@ -139,12 +155,14 @@ void RawClient::SetReceiveBuffer(int bytes) {
 
 bool RawClient::Fill() {
   pollfd poll{.fd = descriptor_, .events = POLLIN, .revents = 0};
-  if (::poll(&poll, 1, static_cast<int>(patience_.count())) <= 0) {
+  const bool here = tls_ && tls_->HasPending();
+  if (!here && ::poll(&poll, 1, static_cast<int>(patience_.count())) <= 0) {
     timed_out_ = true;
     return false;
   }
   char bytes[65'536];
-  const ssize_t count = ::recv(descriptor_, bytes, sizeof bytes, 0);
+  const ssize_t count =
+      tls_ ? tls_->Receive(bytes, sizeof bytes) : ::recv(descriptor_, bytes, sizeof bytes, 0);
   if (count <= 0) return false;
   buffer_.append(bytes, static_cast<std::size_t>(count));
   return true;

@@ -3,11 +3,14 @@
 // decent client would.  Blocking, with a deadline on everything.
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "tests/support/tls_session.h"
 
 namespace gathering::test {
 
@@ -28,9 +31,9 @@ enum class Ask { kAny, kHead };
 
 class RawClient {
  public:
-  // `address` as Server::Addresses gives it.  Throws std::runtime_error when nobody listens.
-  explicit RawClient(const std::string& address,
-                     std::chrono::milliseconds patience = std::chrono::seconds{10});
+  // As Server::Addresses gives it.  Throws std::runtime_error when nobody listens, or for "tls:" speaks
+  // no TLS there.
+  explicit RawClient(const std::string& text, std::chrono::milliseconds patience = std::chrono::seconds{10});
   ~RawClient();
   RawClient(RawClient&& other) noexcept;
   RawClient& operator=(RawClient&&) = delete;
@@ -56,11 +59,13 @@ class RawClient {
   // Bytes received and not yet taken by Receive.
   [[nodiscard]] const std::string& Rest() const { return buffer_; }
   [[nodiscard]] int descriptor() const { return descriptor_; }
+  [[nodiscard]] TlsSession* tls() const { return tls_.get(); }  // of a "tls:" address
 
  private:
   bool Fill();
 
   int descriptor_ = -1;
+  std::unique_ptr<TlsSession> tls_;
   std::chrono::milliseconds patience_;
   std::string buffer_;
   bool timed_out_ = false;

@@ -92,19 +92,20 @@ consteval std::size_t CountMembers() {
 }  // namespace
 
 TEST_CASE("every member of the configuration has exactly one key", "[config]") {
-  // http, limits, database, pool, pipeline, lane, auth, rate_limits, caches, seven of them, event_history,
-  // events, streams, log
-  constexpr std::size_t kNested = 20;
+  // http, tls, limits, database, pool, pipeline, lane, auth, rate_limits, caches, seven of them,
+  // event_history, events, streams, log
+  constexpr std::size_t kNested = 21;
   constexpr std::size_t kCaches = 7;
   // traffic, in_flight_bytes_max, avoid_for, statement_timeout and lifetime_max of a lane
   constexpr std::size_t kDerived = 5;
   constexpr std::size_t kMembers =
-      CountMembers<Config>() + CountMembers<HttpConfig>() + CountMembers<HttpLimits>() +
-      CountMembers<DatabaseConfig>() + CountMembers<db::PoolOptions>() + CountMembers<PipelineConfig>() +
-      CountMembers<db::PipelineOptions>() + CountMembers<AuthConfig>() + CountMembers<RateLimitsConfig>() +
-      CountMembers<CachesConfig>() + kCaches * CountMembers<CacheConfig>() +
-      CountMembers<EventHistoryConfig>() + CountMembers<EventsConfig>() + CountMembers<StreamsConfig>() +
-      CountMembers<LogConfig>() - kNested - kDerived;
+      CountMembers<Config>() + CountMembers<HttpConfig>() + CountMembers<tls::Files>() +
+      CountMembers<HttpLimits>() + CountMembers<DatabaseConfig>() + CountMembers<db::PoolOptions>() +
+      CountMembers<PipelineConfig>() + CountMembers<db::PipelineOptions>() + CountMembers<AuthConfig>() +
+      CountMembers<RateLimitsConfig>() + CountMembers<CachesConfig>() +
+      kCaches * CountMembers<CacheConfig>() + CountMembers<EventHistoryConfig>() +
+      CountMembers<EventsConfig>() + CountMembers<StreamsConfig>() + CountMembers<LogConfig>() - kNested -
+      kDerived;
   static_assert(CountMembers<LogConfig>() == 4);
   CHECK(config::Keys().size() == kMembers);
 
@@ -483,13 +484,15 @@ TEST_CASE("values that contradict each other are refused", "[config]") {
   CHECK(Has(problems, ":5: http.limits.path_bytes_max is above http.limits.request_line_bytes_max"));
 }
 
-TEST_CASE("an address to listen on has one of three forms", "[config]") {
-  for (const char* good : {"127.0.0.1:8000", "localhost:0", "[::1]:8000", "[::]:65535", "unix:/run/g.sock"}) {
+TEST_CASE("an address to listen on has one of three forms, two of them with or without TLS", "[config]") {
+  for (const char* good : {"127.0.0.1:8000", "localhost:0", "[::1]:8000", "[::]:65535", "unix:/run/g.sock",
+                           "tls:127.0.0.1:8443", "tls:[::]:0"}) {
     INFO(good);
     CHECK_FALSE(config::ListenProblem(good));
   }
   for (const char* bad : {"", "8000", ":8000", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:+80", "::1:8000",
-                          "[::1:8000", "unix:", "unix:run/g.sock", "a b:80", "http://x:80"}) {
+                          "[::1:8000", "unix:", "unix:run/g.sock", "a b:80", "http://x:80",
+                          "tls:", "tls:unix:/run/g.sock", "tls:tls:a:80", "TLS:127.0.0.1:80"}) {
     INFO(bad);
     CHECK(config::ListenProblem(bad));
   }
@@ -500,6 +503,9 @@ TEST_CASE("an address to listen on has one of three forms", "[config]") {
 TEST_CASE("listening twice on one address is refused, on two free ports not", "[config]") {
   LoadOptions options = Clean();
   options.flags = {{"--listen", "127.0.0.1:80"}, {"--listen", "127.0.0.1:80"}};
+  CHECK(OnlyProblemOf(options).find("twice") != std::string::npos);
+  options.flags = {{"--listen", "127.0.0.1:80"}, {"--listen", "tls:127.0.0.1:80"}};
+  options.environment["GATHERING_HTTP_TLS_CERTIFICATE"] = "c.pem";
   CHECK(OnlyProblemOf(options).find("twice") != std::string::npos);
   options.flags = {{"--listen", "127.0.0.1:0"}, {"--listen", "127.0.0.1:0"}};
   CHECK(ProblemsOf(options).empty());
