@@ -46,7 +46,7 @@ int ChooseProtocol(SSL*, const unsigned char** chosen, unsigned char* size, cons
 
 // Nobody is asked: the daemon has no terminal.
 int HasNoPassphrase(char*, int, int, void* asked) {
-  *static_cast<bool*>(asked) = true;
+  if (asked != nullptr) *static_cast<bool*>(asked) = true;
   return -1;
 }
 
@@ -108,7 +108,10 @@ void SetRules(SSL_CTX& context) {
   SSL_CTX_set_session_cache_mode(&context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(&context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                  SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_clear_mode(&context,
+                     SSL_MODE_AUTO_RETRY);  // or a client's records without data would hold the thread
   SSL_CTX_set_alpn_select_cb(&context, &ChooseProtocol, nullptr);
+  SSL_CTX_set_default_passwd_cb(&context, &HasNoPassphrase);
 }
 
 }  // namespace

@@ -230,6 +230,10 @@ Connection::Next Connection::Receive() {
     unjudged_ = true;
     return Next::kGoOn;
   }
+  if (count < 0 && errno == EINTR) {
+    lane_.loop().Again(*this);
+    return Next::kWait;
+  }
   readable_ = false;
   if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Next::kGoOn;
   Close();
@@ -527,6 +531,9 @@ Connection::Next Connection::ServeStream() {
     if (count > 0) {
       if (wire_.Emptied()) readable_ = peer_finished_;
       stream_->OnInput({lane_.scratch_.get(), static_cast<std::size_t>(count)});
+    } else if (count < 0 && errno == EINTR) {
+      lane_.loop().Again(*this);
+      return Next::kWait;
     } else if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       readable_ = false;
     } else {

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <new>
 #include <utility>
 
 #include "core/base/log.h"
@@ -44,19 +43,21 @@ void Wire::FreeSsl::operator()(SSL* ssl) const {
 // The library's own socket BIO writes in a way that raises SIGPIPE, and does not tell whether it emptied the
 // socket.
 const BIO_METHOD* Wire::SocketMethod() {
-  static const BIO_METHOD* const method = [] {
-    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "connection");
-    if (made == nullptr || BIO_meth_set_read(made, &OnBioRead) != 1 ||
-        BIO_meth_set_write(made, &OnBioWrite) != 1 || BIO_meth_set_ctrl(made, &OnBioControl) != 1)
-      throw std::bad_alloc{};
+  static const std::unique_ptr<BIO_METHOD, decltype(&BIO_meth_free)> method = [] {
+    std::unique_ptr<BIO_METHOD, decltype(&BIO_meth_free)> made{
+        BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "connection"), &BIO_meth_free};
+    if (!made || BIO_meth_set_read(made.get(), &OnBioRead) != 1 ||
+        BIO_meth_set_write(made.get(), &OnBioWrite) != 1 || BIO_meth_set_ctrl(made.get(), &OnBioControl) != 1)
+      made.reset();
     return made;
   }();
-  return method;
+  return method.get();
 }
 
 bool Wire::Secure(const tls::Identity& identity) {
   ssl_.reset(SSL_new(identity.context()));
-  BIO* bio = ssl_ ? BIO_new(SocketMethod()) : nullptr;
+  const BIO_METHOD* method = SocketMethod();
+  BIO* bio = ssl_ && method != nullptr ? BIO_new(method) : nullptr;
   if (bio == nullptr) return false;
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
@@ -72,16 +73,18 @@ int Wire::OnBioRead(BIO* bio, char* into, int size) {
   const ssize_t count =
       Uninterrupted([&] { return ::recv(self.descriptor(), into, static_cast<std::size_t>(size), 0); });
   self.emptied_ = count < size;
-  if (count < 0 && WouldBlock(errno)) BIO_set_retry_read(bio);
+  self.blocked_ = count < 0 && WouldBlock(errno);
+  if (self.blocked_) BIO_set_retry_read(bio);
   return static_cast<int>(count);
 }
 
 int Wire::OnBioWrite(BIO* bio, const char* bytes, int size) {
-  const auto& self = *static_cast<Wire*>(BIO_get_data(bio));
+  auto& self = *static_cast<Wire*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
   const ssize_t count = Uninterrupted(
       [&] { return ::send(self.descriptor(), bytes, static_cast<std::size_t>(size), MSG_NOSIGNAL); });
-  if (count < 0 && WouldBlock(errno)) BIO_set_retry_write(bio);
+  self.blocked_ = count < 0 && WouldBlock(errno);
+  if (self.blocked_) BIO_set_retry_write(bio);
   return static_cast<int>(count);
 }
 
@@ -96,7 +99,10 @@ ssize_t Wire::Read(char* into, std::size_t size) {
     return count;
   }
   ERR_clear_error();
-  return Outcome(SSL_read(ssl_.get(), into, AsInt(size)));
+  blocked_ = false;
+  const ssize_t count = Outcome(SSL_read(ssl_.get(), into, AsInt(size)));
+  if (count < 0 && errno == EAGAIN && !blocked_) errno = EINTR;  // what was here held nothing for us
+  return count;
 }
 
 bool Wire::Emptied() const {
@@ -150,8 +156,7 @@ ssize_t Wire::Outcome(int result) {
 void Wire::SayGoodbye() {
   if (!ssl_ || !greeted_ || std::exchange(ended_, true)) return;
   ERR_clear_error();
-  static_cast<void>(
-      SSL_shutdown(ssl_.get()));  // what does not fit is not said: the end of the socket says it
+  static_cast<void>(SSL_shutdown(ssl_.get()));  // if it does not fit, the end of the socket says it
   ERR_clear_error();
 }
 

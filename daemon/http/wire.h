@@ -40,7 +40,8 @@ class Wire {
   [[nodiscard]] int descriptor() const { return socket_.get(); }
   [[nodiscard]] bool secure() const { return ssl_ != nullptr; }
 
-  // As recv(2): how many bytes were taken, 0 at the end, or -1 with errno: EAGAIN when none are here.
+  // As recv(2): how many bytes were taken, 0 at the end, or -1 with errno: EAGAIN when none are here, EINTR
+  // when what was here held none for us: there may be more, but it is others' turn.
   ssize_t Read(char* into, std::size_t size);
 
   // After Read: whether another one would find nothing, unless more arrived meanwhile.
@@ -78,6 +79,7 @@ class Wire {
   bool greeted_ = false;  // the handshake is done
   bool ended_ = false;    // nothing can be said any more
   bool emptied_ = false;  // the last read took less than it had room for
+  bool blocked_ = false;  // the socket had nothing more, or no more room
 };
 
 }  // namespace gathering::http

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -307,6 +308,33 @@ TEST_CASE("who asks to negotiate again gets no second handshake, and the others 
   SSL_do_handshake(session.native());
   CHECK(world.Metric("gathering_tls_handshakes_total") == 1);
   CHECK(world.Serves());
+}
+
+TEST_CASE("a flood of messages that only change keys does not hold up who shares its loop") {
+  World world{{{"GATHERING_HTTP_LOOPS", "1"}}};
+  RawClient attacker = world.Client();
+  const std::string flood = attacker.tls()->KeyUpdates(300'000);
+  REQUIRE(flood.size() > 5'000'000);
+  RawClient other = world.Client();
+  REQUIRE(other.Exchange(Get("/health/live"))->status == 200);
+  auto sent = std::async(std::launch::async, [&] {
+    std::string_view rest = flood;
+    while (!rest.empty()) {
+      const ssize_t count = ::send(attacker.descriptor(), rest.data(), rest.size(), MSG_NOSIGNAL);
+      if (count <= 0) return;
+      rest.remove_prefix(static_cast<std::size_t>(count));
+    }
+  });
+  std::vector<std::chrono::steady_clock::duration> times;
+  while (sent.wait_for(0s) != std::future_status::ready) {
+    const auto begin = std::chrono::steady_clock::now();
+    REQUIRE(other.Exchange(Get("/health/live"))->status == 200);
+    times.push_back(std::chrono::steady_clock::now() - begin);
+  }
+  REQUIRE(times.size() >= 20);
+  const auto slow = times.begin() + static_cast<std::ptrdiff_t>(times.size() * 9 / 10);
+  std::nth_element(times.begin(), slow, times.end());
+  CHECK(*slow < 100ms);
 }
 
 TEST_CASE("what is no TLS, or only part of it, is answered with no HTTP and holds up nobody") {

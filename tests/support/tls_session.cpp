@@ -53,6 +53,18 @@ bool TlsSession::HasPending() const {
   return SSL_pending(ssl_.get()) > 0;
 }
 
+std::string TlsSession::KeyUpdates(int count) {
+  BIO* const out = BIO_new(BIO_s_mem());
+  SSL_set0_wbio(ssl_.get(), out);
+  for (int i = 0; i < count; ++i) {
+    SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
+    SSL_do_handshake(ssl_.get());
+  }
+  char* bytes = nullptr;
+  const long size = BIO_get_mem_data(out, &bytes);
+  return std::string(bytes, static_cast<std::size_t>(size));
+}
+
 std::string TlsSession::version() const {
   return SSL_get_version(ssl_.get());
 }

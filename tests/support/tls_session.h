@@ -30,6 +30,10 @@ class TlsSession {
   ssize_t Receive(char* into, std::size_t size);
   [[nodiscard]] bool HasPending() const;  // that need no more of the socket
 
+  // So many messages that only change keys, as they go over the wire.  Nothing can be sent by this
+  // afterwards.
+  [[nodiscard]] std::string KeyUpdates(int count);
+
   [[nodiscard]] SSL* native() const { return ssl_.get(); }
   [[nodiscard]] std::string version() const;   // "TLSv1.3"
   [[nodiscard]] std::string protocol() const;  // chosen by ALPN; empty: none
