@@ -196,8 +196,10 @@ TEST_CASE("what a client writes in a field stays what it wrote") {
       CHECK_FALSE(answer->Has("Injected"));
       for (const auto& [field, value] : answer->headers) CHECK(value.find("Injected") == std::string::npos);
     }
-    const auto redirect = client.Exchange(Get("/agents%0d%0aInjected:%20yes/"));
+    const auto redirect = client.Exchange(Get("/circles/c%0d%0aInjected:%20yes/",
+                                              "Authorization: Bearer " + scene.daemon.AdminToken() + "\r\n"));
     REQUIRE(redirect);
+    CHECK(redirect->status == 307);
     CHECK_FALSE(redirect->Has("Injected"));
   }
   SECTION("hazard 7: nobody has another address by saying so") {

@@ -279,7 +279,8 @@ std::string Problem(const Words& call) {
   if (first == call.end() || std::ranges::count(kWrongOnPurpose, *first) > 0) return {};
   if (std::ranges::count(kUnlisted, *first) > 0) return {};
   if (std::ranges::count(root.commands, *first) == 0) return "there is no command " + *first;
-  const CommandHelp& command = FindCommand({first, call.end()});
+  const Words path{first, call.end()};
+  const CommandHelp& command = FindCommand(path);
   const bool takes_a_command = !command.commands.empty() && command.words.size() < call.size() &&
                                call.end() - first > static_cast<std::ptrdiff_t>(command.words.size());
   if (takes_a_command && !first[static_cast<std::ptrdiff_t>(command.words.size())].starts_with('-')) {

@@ -96,8 +96,9 @@ under_tls() {
 }
 certify 1
 printf 'http.tls.certificate = "/etc/gathering/certificate.pem"\nhttp.tls.key = "/etc/gathering/key.pem"\n' >>"$configuration"
+on systemctl stop gathering.socket gathering.service  # a socket of a service that runs is not opened
 check "the socket for TLS is opened" on systemctl enable --now gathering-tls.socket
-check "and the service takes it" on systemctl restart gathering.service
+check "and the service takes it" on systemctl start gathering.socket gathering.service
 check "it answers under TLS at port 443" under_tls
 certify 2
 check "a renewed certificate is not shown at once" refuses under_tls
