@@ -149,7 +149,7 @@ TEST_CASE("two daemons admit together limit and burst, whatever happens to their
   pair.Suffer([&] { proxy.SetDelay(60ms); }, [&] { proxy.SetDelay(0ms); });
   pair.Suffer(
       [&] {
-        redis.Command({"CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction"});
+        redis.Command({"CONFIG", "SET", "maxmemory", "1", "maxmemory-policy", "noeviction"});
       },
       [&] {
         redis.Command({"CONFIG", "SET", "maxmemory", "0"});

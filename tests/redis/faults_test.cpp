@@ -253,7 +253,7 @@ TEST_CASE("a Redis that is out of memory is replaced until it has some") {
   RedisServer server;
   Pair pair{server.Url()};
   At full{1.0, [&] {
-            server.Command({"CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction"});
+            server.Command({"CONFIG", "SET", "maxmemory", "1", "maxmemory-policy", "noeviction"});
           }};
   At room{2.5, [&] { server.Command({"CONFIG", "SET", "maxmemory", "0"}); }};
   pair.HammerWith([&](double seconds) {

@@ -2,6 +2,8 @@
 
 #include <atomic>
 
+#include "core/base/error.h"
+#include "core/base/log.h"
 #include "core/db/connection.h"
 #include "core/db/migrate.h"
 
@@ -45,9 +47,14 @@ FreshDatabase::FreshDatabase(Schema schema) {
   url_ = cluster.Url(name_);
 }
 
+// One that stays goes with its cluster.
 FreshDatabase::~FreshDatabase() {
-  db::Connection{{.url = TestCluster::Instance().Url("postgres")}}.Script("DROP DATABASE " + name_ +
-                                                                          " WITH (FORCE)");
+  try {
+    db::Connection{{.url = TestCluster::Instance().Url("postgres")}}.Script("DROP DATABASE " + name_ +
+                                                                            " WITH (FORCE)");
+  } catch (const Error& error) {
+    log::Error("a test's database stays", {{"database", name_}, {"cause", error.MessageAndCause()}});
+  }
 }
 
 }  // namespace gathering::test
