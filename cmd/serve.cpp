@@ -82,10 +82,10 @@ class Signals {
     asked_ = false;
     return SIGUSR1;
   }
-  // After the first one: whether another came.
-  bool WaitForAnother(std::chrono::milliseconds at_most) {
+  // A second signal cuts the wait short.
+  void WaitForAnother(std::chrono::milliseconds at_most) {
     std::unique_lock lock{mutex_};
-    return came_.wait_for(lock, at_most, [this] { return seen_.size() > 1; });
+    came_.wait_for(lock, at_most, [this] { return seen_.size() > 1; });
   }
   // SIGUSR1, or another one after the first, once; nothing when `stopped`.
   std::optional<int> WaitWhileStopping(const std::stop_token& stopped) {

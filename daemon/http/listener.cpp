@@ -21,12 +21,14 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
+#include "core/config/listen.h"
 #include "daemon/http/message.h"
 
 namespace gathering::http {
 namespace {
 
-constexpr std::string_view kUnixPrefix = "unix:";
+using config::kUnixPrefix;
+
 constexpr mode_t kSocketMode = 0660;
 constexpr mode_t kControlSocketMode = 0600;
 

@@ -128,7 +128,6 @@ ssize_t Wire::Write(std::string_view first, std::string_view then) {
 
 // What SSL_read or SSL_write says, as a socket would.
 ssize_t Wire::Outcome(int result) {
-  const int system = errno;
   if (!greeted_ && SSL_is_init_finished(ssl_.get()) == 1) {
     greeted_ = true;
     handshakes_.done.Add();
@@ -148,7 +147,7 @@ ssize_t Wire::Outcome(int result) {
       return -1;
     default:
       ended_ = true;
-      errno = system != 0 && !WouldBlock(system) ? system : ECONNRESET;
+      errno = ECONNRESET;  // whatever is there may be of another call, and EINTR would be tried again
       return -1;
   }
 }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <future>
+#include <map>
 #include <stop_token>
 #include <thread>
 
@@ -131,6 +132,24 @@ void CheckAllThere(const RunningDaemon& daemon, const std::vector<std::int64_t>&
   CHECK(acknowledged.size() > 200);
 }
 
+// A daemon that has closed its listeners and still has a request, which waits for a lock.
+struct Stopping {
+  explicit Stopping(int signal, std::map<std::string, std::string> environment = {})
+      : daemon{{.database_url = database.url(), .environment = std::move(environment)}} {
+    blocker.Script("BEGIN; LOCK TABLE circles IN ACCESS EXCLUSIVE MODE");
+    answer = std::async(std::launch::async, [this] { return admin.Get("/circles"); });
+    REQUIRE(Eventually([&] { return CountWaiting(database.url()) == 1; }, 5s));
+    daemon.Signal(signal);
+    REQUIRE(Eventually([&] { return Refused(daemon); }, 5s));
+  }
+
+  FreshDatabase database;
+  RunningDaemon daemon;
+  HttpClient admin = daemon.Admin();
+  db::Connection blocker{{.url = database.url()}};
+  std::future<Answer> answer;
+};
+
 }  // namespace
 
 TEST_CASE("a first start on the embedded database makes an administrator and says the password once") {
@@ -228,50 +247,25 @@ TEST_CASE("SIGTERM turns readiness off while requests are still served, then the
 }
 
 TEST_CASE("a request in progress at SIGTERM is answered before the daemon exits with 0") {
-  FreshDatabase database;
-  RunningDaemon daemon{{.database_url = database.url()}};
-  HttpClient admin = daemon.Admin();
-  db::Connection blocker{{.url = database.url()}};
-  blocker.Script("BEGIN; LOCK TABLE circles IN ACCESS EXCLUSIVE MODE");
-  std::future<Answer> answer = std::async(std::launch::async, [&] { return admin.Get("/circles"); });
-  REQUIRE(Eventually([&] { return CountWaiting(database.url()) == 1; }, 5s));
-  daemon.Signal(SIGTERM);
-  REQUIRE(Eventually([&] { return Refused(daemon); }, 5s));
-  blocker.Script("COMMIT");
-  CHECK(answer.get().status == 200);
-  CHECK(daemon.Wait() == 0);
+  Stopping world{SIGTERM};
+  world.blocker.Script("COMMIT");
+  CHECK(world.answer.get().status == 200);
+  CHECK(world.daemon.Wait() == 0);
 }
 
 TEST_CASE("a second SIGINT ends the daemon at once") {
-  FreshDatabase database;
-  RunningDaemon daemon{{.database_url = database.url()}};
-  HttpClient admin = daemon.Admin();
-  db::Connection blocker{{.url = database.url()}};
-  blocker.Script("BEGIN; LOCK TABLE circles IN ACCESS EXCLUSIVE MODE");
-  std::future<void> answer = std::async(std::launch::async, [&] { admin.Get("/circles"); });
-  REQUIRE(Eventually([&] { return CountWaiting(database.url()) == 1; }, 5s));
-  daemon.Signal(SIGINT);
-  REQUIRE(Eventually([&] { return Refused(daemon); }, 5s));
-  daemon.Signal(SIGINT);
-  CHECK(daemon.Wait() == 128 + SIGINT);
-  CHECK_THROWS(answer.get());
+  Stopping world{SIGINT};
+  world.daemon.Signal(SIGINT);
+  CHECK(world.daemon.Wait() == 128 + SIGINT);
+  CHECK_THROWS(world.answer.get());
 }
 
 TEST_CASE("a second SIGTERM cuts off who is still being served, and the end is still an orderly one") {
-  FreshDatabase database;
-  RunningDaemon daemon{
-      {.database_url = database.url(), .environment = {{"GATHERING_HTTP_DRAIN_TIMEOUT", "10m"}}}};
-  HttpClient admin = daemon.Admin();
-  db::Connection blocker{{.url = database.url()}};
-  blocker.Script("BEGIN; LOCK TABLE circles IN ACCESS EXCLUSIVE MODE");
-  std::future<void> answer = std::async(std::launch::async, [&] { admin.Get("/circles"); });
-  REQUIRE(Eventually([&] { return CountWaiting(database.url()) == 1; }, 5s));
-  daemon.Signal(SIGTERM);
-  REQUIRE(Eventually([&] { return Refused(daemon); }, 5s));
-  daemon.Signal(SIGTERM);
-  CHECK(daemon.Wait() == 0);
-  CHECK_THROWS(answer.get());
-  CHECK(daemon.Log().find("connections were cut off") != std::string::npos);
+  Stopping world{SIGTERM, {{"GATHERING_HTTP_DRAIN_TIMEOUT", "10m"}}};
+  world.daemon.Signal(SIGTERM);
+  CHECK(world.daemon.Wait() == 0);
+  CHECK_THROWS(world.answer.get());
+  CHECK(world.daemon.Log().find("connections were cut off") != std::string::npos);
 }
 
 TEST_CASE("a second SIGTERM cuts the drain delay short, and the end is still an orderly one") {

@@ -3,7 +3,6 @@
 #include <catch2/catch.hpp>
 
 #include <openssl/ssl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 
 #include <fmt/format.h>
 
+#include "core/config/listen.h"
 #include "tests/support/daemon.h"
 #include "tests/support/eventually.h"
 #include "tests/support/notifications.h"
@@ -38,7 +38,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kOpenssl = "/usr/bin/openssl";
 constexpr const char* kName = "gathering.example";
-constexpr std::string_view kTls = "tls:";
 
 std::string TextOf(const std::string& file) {
   std::ifstream in{file, std::ios::binary};
@@ -85,10 +84,9 @@ class World {
 
   [[nodiscard]] RunningDaemon& daemon() { return daemon_; }
   [[nodiscard]] HttpClient& admin() { return admin_; }
-  [[nodiscard]] Notifications& heard() { return heard_; }
   [[nodiscard]] RawClient Client() const { return RawClient{daemon_.address()}; }
   [[nodiscard]] RawClient WithoutTls(std::chrono::milliseconds patience = 10s) const {
-    return RawClient{daemon_.address().substr(kTls.size()), patience};
+    return RawClient{daemon_.address().substr(config::kTlsPrefix.size()), patience};
   }
   [[nodiscard]] const std::string& certificate() const { return certificate_; }
   [[nodiscard]] const std::string& key() const { return key_; }
@@ -156,18 +154,16 @@ std::string WhyNot(const std::string& certificate, const std::string& key,
   return run.err;
 }
 
-bool Says(const std::string& text, std::string_view part) {
+void Says(const std::string& text, std::string_view part) {
   INFO(text);
-  const bool says = text.find(part) != std::string::npos;
-  CHECK(says);
-  return says;
+  CHECK(text.find(part) != std::string::npos);
 }
 
 }  // namespace
 
 TEST_CASE("a client who verifies is answered under TLS, whatever it asks for") {
   World world;
-  const std::string place = world.daemon().address().substr(kTls.size());
+  const std::string place = world.daemon().address().substr(config::kTlsPrefix.size());
   const std::string port = place.substr(place.rfind(':') + 1);
   const auto curl = [&](std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), {"-sS", "--max-time", "20", "--cacert", world.certificate(),
@@ -496,7 +492,7 @@ TEST_CASE("one daemon serves with and without TLS, and a socket passed as tls is
       CHECK(RawClient{address}.Exchange(Get("/health/live"))->status == 200);
     }
     CHECK(std::count_if(addresses.begin(), addresses.end(),
-                        [](const auto& address) { return address.starts_with(kTls); }) == 1);
+                        [](const auto& address) { return address.starts_with(config::kTlsPrefix); }) == 1);
   }
   SECTION("a passed socket") {
     TemporaryDirectory directory;
