@@ -43,7 +43,8 @@ FreshDatabase::FreshDatabase(Schema schema) {
   TestCluster& cluster = TestCluster::Instance();
   name_ = "t_" + std::to_string(++last);
   const std::string model = schema == Schema::kMigrated ? cluster.MigratedTemplate() : "template0";
-  db::Connection{{.url = cluster.Url("postgres")}}.Script("CREATE DATABASE " + name_ + " TEMPLATE " + model);
+  db::Connection{{.url = cluster.Url("postgres")}}.Script("CREATE DATABASE " + name_ + " TEMPLATE " + model +
+                                                          " STRATEGY file_copy");  // twice as quick as by WAL
   url_ = cluster.Url(name_);
 }
 

@@ -9,7 +9,7 @@
 
 namespace gathering::test {
 
-// Started when first asked for, without fsync; stopped and removed when the binary ends.
+// Started when first asked for, in memory and without fsync; stopped and removed when the binary ends.
 class TestCluster {
  public:
   static TestCluster& Instance();
@@ -27,7 +27,7 @@ class TestCluster {
   TestCluster();
 
   SystemClock clock_;
-  TemporaryDirectory directory_;
+  TemporaryDirectory directory_{TemporaryDirectory::Place::kMemory};
   db::EmbeddedPostgres server_;
 };
 

@@ -188,6 +188,13 @@ std::optional<RawResponse> RawClient::Exchange(std::string_view bytes, Ask ask) 
   return Receive(ask);
 }
 
+bool RawClient::ReceiveUntil(std::string_view text) {
+  while (buffer_.find(text) == std::string::npos) {
+    if (!Fill()) return false;
+  }
+  return true;
+}
+
 std::string RawClient::ReceiveAll() {
   while (Fill()) {
   }

@@ -50,6 +50,9 @@ class RawClient {
   // Send and Receive.
   std::optional<RawResponse> Exchange(std::string_view bytes, Ask ask = Ask::kAny);
 
+  // False when the server closes or `patience` is over before `text` is among the bytes not yet taken.
+  bool ReceiveUntil(std::string_view text);
+
   // Everything until the server closes or `patience` is over.
   std::string ReceiveAll();
 

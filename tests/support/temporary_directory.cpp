@@ -1,13 +1,27 @@
 #include "tests/support/temporary_directory.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 
 namespace gathering::test {
+namespace {
 
-TemporaryDirectory::TemporaryDirectory()
-    : path_((std::filesystem::temp_directory_path() / "gathering-test-XXXXXX").string()) {
+constexpr std::uintmax_t kRoom = std::uintmax_t{1} << 30;
+
+std::filesystem::path Parent(TemporaryDirectory::Place place) {
+  const std::filesystem::path memory = "/dev/shm";
+  std::error_code missing;
+  const auto space = std::filesystem::space(memory, missing);
+  if (place == TemporaryDirectory::Place::kMemory && !missing && space.available >= kRoom) return memory;
+  return std::filesystem::temp_directory_path();
+}
+
+}  // namespace
+
+TemporaryDirectory::TemporaryDirectory(Place place)
+    : path_((Parent(place) / "gathering-test-XXXXXX").string()) {
   if (::mkdtemp(path_.data()) == nullptr) throw std::runtime_error{"no directory can be made for tests"};
 }
 

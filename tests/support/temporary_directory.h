@@ -1,12 +1,15 @@
 #pragma once
-// A directory under the temporary directory, removed at the end with all it holds.
+// A directory of one's own, removed at the end with all it holds.
 #include <string>
 
 namespace gathering::test {
 
 class TemporaryDirectory {
  public:
-  TemporaryDirectory();
+  // kMemory: where nothing is written to a disk, if the machine has such a place with a gigabyte of room.
+  enum class Place { kTemporary, kMemory };
+
+  explicit TemporaryDirectory(Place place = Place::kTemporary);
   ~TemporaryDirectory();
   TemporaryDirectory(const TemporaryDirectory&) = delete;
   TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
