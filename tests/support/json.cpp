@@ -1,4 +1,4 @@
-#include <nlohmann/json.hpp>
+#include "tests/support/json.h"
 
 template class nlohmann::basic_json<>;
 template nlohmann::json nlohmann::json::parse(std::string&, parser_callback_t, bool, bool);
