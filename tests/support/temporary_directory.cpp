@@ -11,10 +11,12 @@ namespace {
 constexpr std::uintmax_t kRoom = std::uintmax_t{1} << 30;
 
 std::filesystem::path Parent(TemporaryDirectory::Place place) {
-  const std::filesystem::path memory = "/dev/shm";
-  std::error_code missing;
-  const auto space = std::filesystem::space(memory, missing);
-  if (place == TemporaryDirectory::Place::kMemory && !missing && space.available >= kRoom) return memory;
+  if (place == TemporaryDirectory::Place::kMemory) {
+    const std::filesystem::path memory = "/dev/shm";
+    std::error_code missing;
+    const auto space = std::filesystem::space(memory, missing);
+    if (!missing && space.available >= kRoom) return memory;
+  }
   return std::filesystem::temp_directory_path();
 }
 
