@@ -13,6 +13,7 @@ set(GATHERING_CORE_SOURCES
   core/base/log.cpp
   core/base/network.cpp
   core/base/service_manager.cpp
+  core/base/siphash.cpp
   core/base/text.cpp
   core/base/timestamp.cpp
   core/base/uuid.cpp

@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <random>
 #include <string_view>
 
 namespace gathering {
@@ -18,12 +17,7 @@ struct SipKey {
   std::uint64_t high = 0;
 };
 
-// One that nobody knows.
-[[nodiscard]] inline SipKey RandomKey() {
-  std::random_device random;
-  const auto word = [&] { return (std::uint64_t{random()} << 32) | random(); };
-  return {word(), word()};
-}
+[[nodiscard]] SipKey RandomKey();  // one that nobody knows
 
 struct Hash128 {
   std::uint64_t low = 0;
