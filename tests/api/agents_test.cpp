@@ -2,17 +2,23 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/daemon.h"
+#include "tests/support/shared.h"
 
 namespace gathering::test {
 namespace {
 
 using nlohmann::json;
 
+struct World {
+  FreshDatabase database;
+  RunningDaemon daemon{{.database_url = database.url()}};
+};
+
 }  // namespace
 
 TEST_CASE("an agent the dashboard makes shows up in the dashboard's list", "[agents]") {
-  RunningDaemon daemon{{}};
-  HttpClient client = daemon.Admin();
+  const World world;
+  HttpClient client = world.daemon.Admin();
   const json models = client.Get("/models").Json();
   const json model = models["models"][0];
 
@@ -48,8 +54,7 @@ TEST_CASE("an agent the dashboard makes shows up in the dashboard's list", "[age
 }
 
 TEST_CASE("an agent without a role is refused at its field", "[agents]") {
-  RunningDaemon daemon{{}};
-  HttpClient client = daemon.Admin();
+  HttpClient client = Shared<World>().daemon.Admin();
   const Answer answer = client.Post("/agents", {{"persona", {{"name", "X"}}}});
   CHECK(answer.status == 422);
   CHECK(answer.Json()["detail"] == json::array({{{"type", "missing"},
@@ -59,8 +64,7 @@ TEST_CASE("an agent without a role is refused at its field", "[agents]") {
 }
 
 TEST_CASE("what cannot be done to the catalogue is refused with the right status", "[catalog]") {
-  RunningDaemon daemon{{}};
-  HttpClient client = daemon.Admin();
+  HttpClient client = Shared<World>().daemon.Admin();
   CHECK(client.Post("/providers", {{"name", "OpenAI"}}).status == 400);
   CHECK(client.Delete("/providers/1").status == 409);
   CHECK(client.Delete("/providers/9999").status == 204);
@@ -76,8 +80,7 @@ TEST_CASE("what cannot be done to the catalogue is refused with the right status
 }
 
 TEST_CASE("an agent's skills are set with a bare list", "[agents]") {
-  RunningDaemon daemon{{}};
-  HttpClient client = daemon.Admin();
+  HttpClient client = Shared<World>().daemon.Admin();
   const json agent = client.Post("/agents", {{"persona", {{"name", "Ada"}, {"role", "Architect"}}}}).Json();
   const std::string skills = "/agents/" + agent["id"].dump() + "/skills";
   const Answer set = client.Put(skills, json::array({"git", "code"}));

@@ -21,6 +21,7 @@
 #include "tests/support/eventually.h"
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
+#include "tests/support/shared.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/text.h"
 
@@ -97,7 +98,7 @@ json CacheOf(const json& look, const std::string& name) {
 // --- what it prints --------------------------------------------------------------------------------
 
 TEST_CASE("one look is a table with a row for each cache", "[cache-stats]") {
-  const Fixture fixture;
+  const Fixture& fixture = Shared<Fixture>();
   const std::vector<std::string> lines = LinesOf(fixture.Text());
   REQUIRE(lines.size() >= 4);
   CHECK(Contains(lines[0], "evicted"));
@@ -135,7 +136,7 @@ TEST_CASE("as JSON a look is one line with a schema, and a rate takes two", "[ca
 }
 
 TEST_CASE("as CSV every look has its rows under one header", "[cache-stats]") {
-  const Fixture fixture;
+  const Fixture& fixture = Shared<Fixture>();
   const std::string text = fixture.Text({"--output", "csv", "--watch", "100ms", "--count", "2"});
   const auto lines = LinesOf(text);
   CHECK(lines.size() % 2 == 1);
@@ -150,7 +151,7 @@ TEST_CASE("as CSV every look has its rows under one header", "[cache-stats]") {
 }
 
 TEST_CASE("for Prometheus every metric has its help, its type and base units", "[cache-stats]") {
-  const Fixture fixture;
+  const Fixture& fixture = Shared<Fixture>();
   const std::string text = fixture.Text({"--output", "prometheus"});
   CHECK(Contains(text, "# TYPE gathering_cache_entries gauge\n"));
   CHECK(Contains(text, "gathering_cache_entries{cache=\"tokens\"} 0\n"));
@@ -180,7 +181,7 @@ TEST_CASE("for Prometheus every metric has its help, its type and base units", "
 
 TEST_CASE("one cache comes with advice, and an unknown one is answered with those there are",
           "[cache-stats]") {
-  const Fixture fixture;
+  const Fixture& fixture = Shared<Fixture>();
   const std::string text = fixture.Text({"--cache", "tokens"});
   CHECK_FALSE(Contains(text, "event_history"));
   CHECK(Contains(text, "tokens: nothing was asked for yet\n"));
@@ -194,7 +195,7 @@ TEST_CASE("one cache comes with advice, and an unknown one is answered with thos
 // --- watching --------------------------------------------------------------------------------------
 
 TEST_CASE("watched elsewhere than on a terminal, each table stands under its time", "[cache-stats]") {
-  const Fixture fixture;
+  const Fixture& fixture = Shared<Fixture>();
   const std::string text = fixture.Text({"--watch", "100ms", "--count", "3"});
   CHECK_FALSE(Contains(text, "\x1b"));
   const auto lines = LinesOf(text);
@@ -234,7 +235,7 @@ TEST_CASE("watching ends with 130 at SIGINT, and with 0 when nobody reads any mo
 }
 
 TEST_CASE("what contradicts itself is wrong use", "[cache-stats]") {
-  const Fixture fixture;
+  const Fixture& fixture = Shared<Fixture>();
   for (const Words& words : {Words{"--count", "3"}, Words{"--watch", "0s"}, Words{"--watch", "1ms"},
                              Words{"--output", "xml"}, Words{"--watch", "--output", "prometheus"},
                              Words{"--token-file", "/dev/null"}, Words{"--url", "ftp://x"}}) {
@@ -246,7 +247,7 @@ TEST_CASE("what contradicts itself is wrong use", "[cache-stats]") {
 // --- checking --------------------------------------------------------------------------------------
 
 TEST_CASE("a check ends as a Nagios plugin does, with one line", "[cache-stats]") {
-  const Fixture fixture;
+  const Fixture& fixture = Shared<Fixture>();
   const auto check = [&](const Words& conditions) {
     Words words;
     for (const std::string& condition : conditions) words.insert(words.end(), {"--check", condition});

@@ -7,7 +7,6 @@
 
 #include "tests/support/daemon.h"
 #include "tests/support/postgres.h"
-#include "tests/support/temporary_directory.h"
 
 namespace gathering::test {
 namespace {
@@ -32,10 +31,10 @@ std::string FirstDetail(const Answer& answer, const char* field) {
 }  // namespace
 
 TEST_CASE("a task goes its whole way through the API, and a restart changes nothing") {
-  const TemporaryDirectory data;
+  const FreshDatabase database;
   json before;
   {
-    RunningDaemon daemon{{.database_url = {}, .data_dir = data.path()}};
+    RunningDaemon daemon{{.database_url = database.url()}};
     HttpClient client = daemon.Admin();
     Team(client);
     const json body = {
@@ -62,12 +61,13 @@ TEST_CASE("a task goes its whole way through the API, and a restart changes noth
     daemon.Signal(SIGTERM);
     CHECK(daemon.Wait() == 0);
   }
-  RunningDaemon again{{.database_url = {}, .data_dir = data.path()}};
+  const RunningDaemon again{{.database_url = database.url()}};
   CHECK(again.Admin().Get("/circles/core").Json() == before);
 }
 
 TEST_CASE("what a circle refuses is said in words") {
-  RunningDaemon daemon{{}};
+  const FreshDatabase database;
+  const RunningDaemon daemon{{.database_url = database.url()}};
   HttpClient client = daemon.Admin();
   Team(client);
   const auto detail = [](const Answer& answer) { return answer.Json().at("detail").get<std::string>(); };
@@ -109,7 +109,8 @@ TEST_CASE("what a circle refuses is said in words") {
 }
 
 TEST_CASE("tasks are listed by status") {
-  RunningDaemon daemon{{}};
+  const FreshDatabase database;
+  const RunningDaemon daemon{{.database_url = database.url()}};
   HttpClient client = daemon.Admin();
   Team(client);
   client.Post("/circles/core/tasks", {{"title", "waits"}});
@@ -123,7 +124,8 @@ TEST_CASE("tasks are listed by status") {
 }
 
 TEST_CASE("health counts what there is and measures the machine") {
-  RunningDaemon daemon{{}};
+  const FreshDatabase database;
+  const RunningDaemon daemon{{.database_url = database.url()}};
   HttpClient client = daemon.Admin();
   Team(client);
   client.Post("/circles/core/tasks", {{"title", "for Bob"}, {"assigned_agent_id", 99}});

@@ -25,6 +25,7 @@
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
 #include "tests/support/raw_client.h"
+#include "tests/support/shared.h"
 
 namespace gathering::test {
 namespace {
@@ -186,7 +187,7 @@ TEST_CASE("what a client sends without an end costs what the limits allow") {
 }
 
 TEST_CASE("what a client writes in a field stays what it wrote") {
-  Scene scene;
+  Scene& scene = Shared<Scene>();
   RawClient client = scene.Client();
   SECTION("hazard 6: escapes in values are not decoded, and nothing of them comes back as a line") {
     for (const char* name : {"Origin", "X-Request-ID", "If-None-Match", "Idempotency-Key", "Authorization"}) {
@@ -219,7 +220,7 @@ TEST_CASE("what a client writes in a field stays what it wrote") {
 }
 
 TEST_CASE("one request has one answer, whatever its body and its ranges") {
-  Scene scene;
+  Scene& scene = Shared<Scene>();
   RawClient client = scene.Client();
   const std::string smuggled = Get("/smuggled");
   const auto answers = [&](const std::string& bytes) {

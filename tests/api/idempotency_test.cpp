@@ -8,7 +8,7 @@
 #include "tests/support/daemon.h"
 #include "tests/support/db_proxy.h"
 #include "tests/support/postgres.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/support/shared.h"
 
 namespace gathering::test {
 namespace {
@@ -44,6 +44,14 @@ void RunningCrew(HttpClient& admin) {
   REQUIRE(admin.Post("/circles/crew/start").status == 200);
 }
 
+struct World {
+  World() { RunningCrew(admin); }
+
+  FreshDatabase database;
+  RunningDaemon daemon{{.database_url = database.url()}};
+  HttpClient admin = daemon.Admin();
+};
+
 }  // namespace
 
 TEST_CASE("a keyed request that the database asks to run again is done once") {
@@ -71,27 +79,31 @@ TEST_CASE("a keyed request that the database asks to run again is done once") {
 }
 
 TEST_CASE("a request asked again with its key is answered the same and done once") {
-  const FreshDatabase database;
-  RunningDaemon daemon{{.database_url = database.url()}};
-  HttpClient admin = daemon.Admin();
-  RunningCrew(admin);
+  World& world = Shared<World>();
+  const RunningDaemon& daemon = world.daemon;
+  HttpClient& admin = world.admin;
   KeyedClient keyed{daemon, TokenOf(admin, kAdminEmail, kAdminPassword)};
   const json body = {{"title", "once"}};
   const std::string path = "/circles/crew/tasks";
-  const Answer first = keyed.Post(path, body, "key-1");
+  static int last = 0;
+  const std::string key = fmt::format("key-{}", ++last);
+  const std::string other_key = key + "-other";
+  const auto total = [&] { return admin.Get(path).Json().at("total").get<int>(); };
+  const int before = total();
+  const auto tasks = [&] { return total() - before; };
+  const Answer first = keyed.Post(path, body, key);
   REQUIRE(first.status == 201);
   CHECK_FALSE(first.Header("Idempotency-Replayed"));
-  const auto tasks = [&] { return admin.Get(path).Json().at("total").get<int>(); };
 
   SECTION("the same request") {
-    const Answer second = keyed.Post(path, body, "\"key-1\"");
+    const Answer second = keyed.Post(path, body, "\"" + key + "\"");
     CHECK(second.status == 201);
     CHECK(second.body == first.body);
     CHECK(second.Header("Idempotency-Replayed") == "true");
     CHECK(tasks() == 1);
   }
   SECTION("another request with the key") {
-    const Answer refused = keyed.Post(path, json{{"title", "twice"}}, "key-1");
+    const Answer refused = keyed.Post(path, json{{"title", "twice"}}, key);
     CHECK(refused.status == 409);
     CHECK(refused.Json().at("detail") == "this Idempotency-Key was used for another request; use a new one");
     CHECK_FALSE(refused.Header("Idempotency-Replayed"));
@@ -101,19 +113,19 @@ TEST_CASE("a request asked again with its key is answered the same and done once
     admin.Post("/auth/register",
                json{{"email", "u@example.com"}, {"password", "a-long-password"}, {"name", "U"}});
     KeyedClient other{daemon, TokenOf(admin, "u@example.com", "a-long-password")};
-    CHECK(other.Post(path, body, "key-1").status == 201);
+    CHECK(other.Post(path, body, key).status == 201);
     CHECK(tasks() == 2);
   }
   SECTION("a key that was refused is free") {
-    CHECK(keyed.Post(path, json{{"title", ""}}, "key-2").status == 422);
-    CHECK(keyed.Post("/circles/none/tasks", body, "key-2").status == 404);
-    CHECK(keyed.Post(path, body, "key-2").status == 201);
+    CHECK(keyed.Post(path, json{{"title", ""}}, other_key).status == 422);
+    CHECK(keyed.Post("/circles/none/tasks", body, other_key).status == 404);
+    CHECK(keyed.Post(path, body, other_key).status == 201);
     CHECK(tasks() == 2);
   }
   SECTION("a GET does not look at the key") {
-    for (const char* key : {"key-1", "two words"}) {
+    for (const std::string& sent : {key, std::string{"two words"}}) {
       const Headers headers = {{"Authorization", "Bearer " + TokenOf(admin, kAdminEmail, kAdminPassword)},
-                               {"Idempotency-Key", key}};
+                               {"Idempotency-Key", sent}};
       const Answer got = daemon.Client().Send("GET", path, headers);
       CHECK(got.status == 200);
       CHECK_FALSE(got.Header("Idempotency-Replayed"));
@@ -129,9 +141,9 @@ TEST_CASE("a request asked again with its key is answered the same and done once
   SECTION("several transactions become one") {
     const json routed = {{"title", "routed"}, {"required_competencies", {"python"}}};
     REQUIRE(admin.Post("/circles/crew/agents?agent_id=1&agent_name=Ada&competencies=python").status == 200);
-    const Answer made = keyed.Post(path, routed, "key-3");
+    const Answer made = keyed.Post(path, routed, other_key);
     CHECK(made.Json().at("status") == "assigned");
-    CHECK(keyed.Post(path, routed, "key-3").body == made.body);
+    CHECK(keyed.Post(path, routed, other_key).body == made.body);
     CHECK(tasks() == 2);
   }
   SECTION("many at once") {
@@ -141,8 +153,8 @@ TEST_CASE("a request asked again with its key is answered the same and done once
     for (int i = 0; i < 8; ++i) {
       all.emplace_back([&] {
         KeyedClient one{daemon, token};
-        const Answer answer = one.Post(path, body, "key-4");
-        if (answer.status != 201 || answer.Json().at("id") != 2) ++wrong;
+        const Answer answer = one.Post(path, body, other_key);
+        if (answer.status != 201 || answer.Json().at("id") != first.Json().at("id").get<int>() + 1) ++wrong;
       });
     }
     all.clear();
@@ -152,10 +164,10 @@ TEST_CASE("a request asked again with its key is answered the same and done once
 }
 
 TEST_CASE("an answer is remembered over a restart") {
-  const TemporaryDirectory data;
+  const FreshDatabase database;
   std::string body;
   for (int run = 0; run < 2; ++run) {
-    RunningDaemon daemon{{.database_url = {}, .data_dir = data.path()}};
+    RunningDaemon daemon{{.database_url = database.url()}};
     HttpClient admin = daemon.Admin();
     KeyedClient keyed{daemon, TokenOf(admin, kAdminEmail, kAdminPassword)};
     const Answer answer = keyed.Post("/circles", json{{"name", "crew"}}, "key");

@@ -13,6 +13,7 @@
 #include "tests/support/daemon.h"
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
+#include "tests/support/shared.h"
 #include "tests/support/temporary_directory.h"
 
 namespace gathering::test {
@@ -222,10 +223,15 @@ std::string RequestsOf(const std::string& route, const std::string& code) {
   return "gathering_http_requests_total{route=\"" + route + "\",code=\"" + code + "\"}";
 }
 
-struct Watched {
+struct World {
   const FreshDatabase database;
   const RunningDaemon daemon{{.database_url = database.url()}};
   const std::string token = daemon.AdminToken();
+};
+
+struct Watched {
+  const RunningDaemon& daemon = Shared<World>().daemon;
+  const std::string& token = Shared<World>().token;
   HttpClient admin = daemon.Client();
 
   Watched() { admin.Use(token); }
@@ -439,7 +445,7 @@ TEST_CASE("decisions of rate limits are counted by tier and outcome") {
 
 TEST_CASE_METHOD(Watched, "promtool finds nothing to say about the figures") {
   if (!HasPromtool()) return;
-  REQUIRE(admin.Post("/circles", {{"name", "crew"}}).status == 201);
+  REQUIRE(admin.Post("/circles", {{"name", "promtool"}}).status == 201);
   Ask();
   const ProcessResult result = Run(kPromtool, {.arguments = {"check", "metrics"}, .input = Ask().body});
   CHECK(result.out.empty());

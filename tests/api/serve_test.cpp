@@ -238,7 +238,9 @@ TEST_CASE("a PostgreSQL killed under load is started again and nothing acknowled
 }
 
 TEST_CASE("SIGTERM turns readiness off while requests are still served, then the daemon exits with 0") {
-  RunningDaemon daemon{{.environment = {{"GATHERING_HTTP_DRAIN_DELAY", "2s"}}}};
+  const FreshDatabase database;
+  RunningDaemon daemon{
+      {.database_url = database.url(), .environment = {{"GATHERING_HTTP_DRAIN_DELAY", "2s"}}}};
   CHECK(daemon.Client().Get("/health/ready").status == 200);
   daemon.Signal(SIGTERM);
   CHECK(Eventually([&] { return daemon.Client().Get("/health/ready").status == 503; }, 2s));
@@ -269,7 +271,9 @@ TEST_CASE("a second SIGTERM cuts off who is still being served, and the end is s
 }
 
 TEST_CASE("a second SIGTERM cuts the drain delay short, and the end is still an orderly one") {
-  RunningDaemon daemon{{.environment = {{"GATHERING_HTTP_DRAIN_DELAY", "10m"}}}};
+  const FreshDatabase database;
+  RunningDaemon daemon{
+      {.database_url = database.url(), .environment = {{"GATHERING_HTTP_DRAIN_DELAY", "10m"}}}};
   daemon.Signal(SIGTERM);
   REQUIRE(Eventually([&] { return daemon.Client().Get("/health/ready").status == 503; }, 5s));
   daemon.Signal(SIGTERM);
@@ -315,7 +319,8 @@ TEST_CASE("a second daemon on the same data directory is refused") {
 }
 
 TEST_CASE("the walk of the examples runs from beginning to end") {
-  RunningDaemon daemon{{}};
+  const FreshDatabase database;
+  const RunningDaemon daemon{{.database_url = database.url()}};
   const std::string command =
       "GATHERING_URL=http://" + daemon.address() + " ADMIN_EMAIL=" + std::string{kAdminEmail} +
       " ADMIN_PASSWORD=" + std::string{kAdminPassword} +

@@ -6,6 +6,7 @@
 
 #include "daemon/api/table.h"
 #include "tests/support/daemon.h"
+#include "tests/support/shared.h"
 
 namespace gathering::test {
 namespace {
@@ -38,7 +39,7 @@ bool HasParameter(const Route& route) {
   return route.path.find('{') != std::string_view::npos;
 }
 
-std::string UserToken(HttpClient& client) {
+std::string UserToken(HttpClient client) {
   client.Post("/auth/register",
               {{"email", "user@example.com"}, {"password", "a-long-password"}, {"name", "User"}});
   const Answer answer =
@@ -50,13 +51,18 @@ Headers Bearer(const std::string& token) {
   return {{"Authorization", "Bearer " + token}};
 }
 
+struct World {
+  FreshDatabase database;
+  RunningDaemon daemon{{.database_url = database.url()}};
+  const std::string user = UserToken(daemon.Client());
+};
+
 }  // namespace
 
 TEST_CASE("every route keeps its promises") {
-  RunningDaemon daemon{{}};
-  HttpClient client = daemon.Client();
-  HttpClient admin = daemon.Admin();
-  const std::string user = UserToken(client);
+  const World& world = Shared<World>();
+  const std::string& user = world.user;
+  HttpClient client = world.daemon.Client();
   REQUIRE(AllRoutes().size() > 60);
 
   SECTION("without a token only public routes answer") {

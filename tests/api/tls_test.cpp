@@ -24,6 +24,7 @@
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
 #include "tests/support/raw_client.h"
+#include "tests/support/shared.h"
 #include "tests/support/sockets.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/tls_session.h"
@@ -162,7 +163,7 @@ void Says(const std::string& text, std::string_view part) {
 }  // namespace
 
 TEST_CASE("a client who verifies is answered under TLS, whatever it asks for") {
-  World world;
+  World& world = Shared<World>();
   const std::string place = world.daemon().address().substr(config::kTlsPrefix.size());
   const std::string port = place.substr(place.rfind(':') + 1);
   const auto curl = [&](std::vector<std::string> arguments) {
@@ -184,7 +185,7 @@ TEST_CASE("a client who verifies is answered under TLS, whatever it asks for") {
 }
 
 TEST_CASE("one connection under TLS carries many requests, long bodies both ways, and any fragmentation") {
-  World world;
+  World& world = Shared<World>();
   const std::string authorization = world.Authorization();
   RawClient client = world.Client();
   SECTION("in turns") {
@@ -230,7 +231,7 @@ TEST_CASE("one connection under TLS carries many requests, long bodies both ways
 }
 
 TEST_CASE("answers that do not fit into the socket go on where they were, each byte once") {
-  World world;
+  World& world = Shared<World>();
   RawClient reader = world.Client();
   const std::string document = reader.Exchange(Get("/openapi.json"))->body;
   REQUIRE(document.size() > 100'000);
@@ -280,7 +281,7 @@ TEST_CASE("TLS 1.2 and 1.3 are spoken, older versions and other protocols are no
 }
 
 TEST_CASE("a client that comes again resumes its session, and new keys in the middle change nothing") {
-  World world;
+  World& world = Shared<World>();
   RawClient first = world.Client();
   REQUIRE(first.Exchange(Get("/health/live"))->status == 200);
   const std::unique_ptr<SSL_SESSION, decltype(&SSL_SESSION_free)> ticket{
