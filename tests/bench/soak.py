@@ -391,7 +391,7 @@ def look(daemon, token):
         def number(name):
             return int(re.search(rf"{name}:\s+(\d+)", status)[1])
 
-        taken = {"RSS KiB": number("VmRSS"), "of files KiB": number("RssFile"), "threads": number("Threads"),
+        taken = {"RSS KiB": number("VmRSS"), "anonymous KiB": number("RssAnon"), "threads": number("Threads"),
                  "descriptors": len(os.listdir(f"{place}/fd"))}
         connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE)
         connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
@@ -446,7 +446,7 @@ def judge_process(name, taken, warm_up, verdicts):
         print(f"{name:<10} too few samples behind its warm-up: {len(steady)}")
         return
     seconds = steady[-1][0] - steady[0][0]
-    for what in ("RSS KiB", "of files KiB", "threads", "descriptors", "other descriptors"):
+    for what in ("RSS KiB", "anonymous KiB", "threads", "descriptors", "other descriptors"):
         points = [(at, values[what]) for at, values in steady]
         window = max(len(points) // 10, 5)
         first, last = (statistics.median(v for _, v in part) for part in (points[:window], points[-window:]))
