@@ -600,7 +600,8 @@ TEST_CASE("an address another program has fails, one a daemon serves is ok, anot
   const Diagnosis taken = asked.Diagnose({"--listen", other.address()});
   CHECK(taken.code == 1);
   CHECK(taken.Verdict("listen " + other.address()) == "failed");
-  CHECK(Contains(taken.Found("listen " + other.address()), fmt::format("api_tests (pid {})", ::getpid())));
+  CHECK(
+      Contains(taken.Found("listen " + other.address()), fmt::format("commands_tests (pid {})", ::getpid())));
 
   const FreshDatabase database;
   RunningDaemon daemon{{.database_url = database.url()}};
