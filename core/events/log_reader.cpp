@@ -120,7 +120,7 @@ void LogReader::Connect(const std::stop_token& stop) {
     log::Warn("the log of events begins anew: another database, or an older copy",
               {{"position", *position_}, {"drawn", drawn}});
     position_.reset();
-    announced_up_to_ = 0;
+    seen_up_to_ = announced_up_to_ = 0;
     horizon_ = {};
   }
   std::scoped_lock lock{mutex_};
@@ -212,10 +212,12 @@ LogReader::Page LogReader::Read() {
   return page;
 }
 
-// As soon as it is seen: who comes then looks again until it is settled.
+// As soon as it is seen: who comes then looks again until it is settled.  What we were woken for may have
+// been seen, and delivered, in the round before.
 void LogReader::Announce(const Page& page) {
-  if (!to_announce_ || page.records.empty() || page.records.back().sequence <= announced_up_to_) return;
-  announced_up_to_ = page.records.back().sequence;
+  if (!page.records.empty()) seen_up_to_ = std::max(seen_up_to_, page.records.back().sequence);
+  if (!to_announce_ || seen_up_to_ <= announced_up_to_) return;
+  announced_up_to_ = seen_up_to_;
   to_announce_ = false;
   session_->Execute(kAnnounce);
   std::scoped_lock lock{mutex_};

@@ -12,14 +12,13 @@
 #include <thread>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "core/agents/agent.h"
 #include "core/db/connection.h"
 #include "core/db/queries.h"
 #include "core/events/log_reader.h"
 #include "tests/db/circle_fixture.h"
 #include "tests/support/eventually.h"
+#include "tests/support/json.h"
 
 namespace gathering::test {
 namespace {
@@ -212,6 +211,18 @@ TEST_CASE("what was committed on one instance is heard on the other by its annou
   CHECK(there.reader.Stats().notified > 0);
   CHECK(there.reader.Stats().announced == 0);
   CHECK(here.reader.Stats().announced > 0);
+}
+
+TEST_CASE("an event that its instance had read before it was told to is announced all the same", "[events]") {
+  const FreshDatabase database;
+  Reading here{database.url(), {.poll_max = 1h}};
+  db::Connection connection{{.url = database.url()}};
+  Tell(connection, "early");
+  connection.Script(std::string{events::kAnnounce});  // another's, by which it is read
+  CHECK(here.heard.Titles(1) == Texts{"early"});
+  CHECK(here.reader.Stats().announced == 0);
+  here.reader.Wake();
+  Await([&] { return here.reader.Stats().announced == 1; });
 }
 
 TEST_CASE("without announcements the log is looked at now and then", "[events]") {
