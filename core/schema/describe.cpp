@@ -1,6 +1,7 @@
 #include "core/schema/describe.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 namespace gathering::schema {
 
@@ -54,15 +55,8 @@ std::string_view MarkOf(const json& component) {
   return component.at(kMark).get_ref<const std::string&>();
 }
 
-}  // namespace
-
-void Finish(json& components) {
-  for (json& component : components) component.erase(std::string{kMark});
-}
-
-namespace detail {
-
-json LeafSchema(Leaf leaf) {
+json SimpleSchema(detail::Leaf leaf) {
+  using detail::Leaf;
   switch (leaf) {
     case Leaf::kBool:
       return {{"type", "boolean"}};
@@ -84,21 +78,6 @@ json LeafSchema(Leaf leaf) {
   return json::object();
 }
 
-json NamesSchema(std::span<const std::string_view> names) {
-  json schema = {{"type", "string"}, {"enum", json::array()}};
-  for (const std::string_view name : names) schema["enum"].push_back(name);
-  return schema;
-}
-
-json ListSchema(json items) {
-  return {{"type", "array"}, {"items", std::move(items)}};
-}
-
-json OrNull(json schema) {
-  if (schema.empty()) return schema;  // anything, null included
-  return {{"anyOf", json::array({std::move(schema), json{{"type", "null"}}})}};
-}
-
 void Constrain(json& schema, const Rule& rule) {
   if (schema.contains("anyOf")) {
     Constrain(schema["anyOf"][0], rule);
@@ -116,7 +95,33 @@ void Constrain(json& schema, const Rule& rule) {
   if (!rule.pattern.empty()) schema["const"] = rule.pattern;
 }
 
-Component Claim(json& components, const Owner& owner) {
+}  // namespace
+
+void Finish(json& components) {
+  for (json& component : components) component.erase(std::string{kMark});
+}
+
+namespace detail {
+
+void LeafSchema(Leaf leaf, json& schema) {
+  schema = SimpleSchema(leaf);
+}
+
+void NamesSchema(std::span<const std::string_view> names, json& schema) {
+  schema = {{"type", "string"}, {"enum", names}};
+}
+
+json& ListSchema(json& schema) {
+  schema = {{"type", "array"}, {"items", nullptr}};
+  return schema["items"];
+}
+
+void OrNull(json& schema) {
+  if (schema.empty()) return;  // anything, null included
+  schema = {{"anyOf", json::array({std::move(schema), json{{"type", "null"}}})}};
+}
+
+json* Claim(json& components, const Owner& owner, json& schema) {
   const SplitName split = Split(owner.full_name);
   const bool is_input = owner.direction == Direction::kInput;
   const std::string type = fmt::format("{}", owner.tag);
@@ -130,24 +135,24 @@ Component Claim(json& components, const Owner& owner) {
       name += is_input ? "Input" : "Output";
       found = components.find(name);
     }
-    if (found == components.end()) {
-      components[name] = {{"type", "object"}, {"title", name}, {"properties", json::object()}, {kMark, mark}};
-      return {.name = name, .is_new = true};
-    }
-    if (MarkOf(*found) == mark) return {.name = name};
+    if (found != components.end() && MarkOf(*found) != mark) continue;
+    schema = {{"$ref", "#/components/schemas/" + name}};
+    if (found != components.end()) return nullptr;
+    json& component = components[name];
+    component = {{"type", "object"}, {"title", name}, {"properties", json::object()}, {kMark, mark}};
+    return &component;
   }
 }
 
-json Reference(const Component& component) {
-  return {{"$ref", "#/components/schemas/" + component.name}};
+json& AddProperty(json& object, std::string_view name, bool required) {
+  if (required) object["required"].push_back(name);
+  return object["properties"][std::string{name}];
 }
 
-void AddProperty(json& object, json schema, const Property& property) {
-  Constrain(schema, property.rule);
-  if (!property.rule.doc.empty()) schema["description"] = property.rule.doc;
-  if (!property.default_value.empty()) schema["default"] = json::parse(property.default_value);
-  object["properties"][std::string{property.name}] = std::move(schema);
-  if (property.required) object["required"].push_back(property.name);
+void Qualify(json& schema, const Rule& rule, std::string_view default_value) {
+  Constrain(schema, rule);
+  if (!rule.doc.empty()) schema["description"] = rule.doc;
+  if (!default_value.empty()) schema["default"] = json::parse(default_value);
 }
 
 }  // namespace detail

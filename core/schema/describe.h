@@ -15,11 +15,13 @@ namespace gathering::schema {
 enum class Direction : std::uint8_t { kInput, kOutput };
 
 // Adds T and every object below it to `components` under their C++ type names
-// (without namespaces), and returns what refers to T: a $ref or an inline schema.
+// (without namespaces), and writes what refers to T, a $ref or an inline schema, into `schema`.
 // Of two types with one name the second is called after its namespace as well, or
 // numbered; a type that is read and written gets a component for each.
+//
+// JSON is only passed on here, so that whoever describes a type need not know what it is made of.
 template <class T, Direction direction = Direction::kInput>
-[[nodiscard]] nlohmann::json Describe(nlohmann::json& components);
+void Describe(nlohmann::json& components, nlohmann::json& schema);
 
 // Removes the marks Describe keeps in `components` to tell equal names apart.  To be called once,
 // after the last Describe.

@@ -3,8 +3,8 @@
 // schemas are made in describe.cpp.
 #include <iterator>
 #include <span>
-
-#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
 
 #include "core/base/timestamp.h"
 #include "core/schema/describe.h"
@@ -26,33 +26,25 @@ inline constexpr char kTypeTag = 0;
 
 enum class Leaf : std::uint8_t { kBool, kInt, kDouble, kText, kMoment, kDay, kUuid, kAny };
 
-[[nodiscard]] nlohmann::json LeafSchema(Leaf leaf);
-[[nodiscard]] nlohmann::json NamesSchema(std::span<const std::string_view> names);
-[[nodiscard]] nlohmann::json ListSchema(nlohmann::json items);
-[[nodiscard]] nlohmann::json OrNull(nlohmann::json schema);
-void Constrain(nlohmann::json& schema, const Rule& rule);
+void LeafSchema(Leaf leaf, nlohmann::json& schema);
+void NamesSchema(std::span<const std::string_view> names, nlohmann::json& schema);
+// Returns the place of its items' schema.
+[[nodiscard]] nlohmann::json& ListSchema(nlohmann::json& schema);
+// Lets the schema allow null as well.
+void OrNull(nlohmann::json& schema);
 
-// Where an object's component goes.  `is_new` asks for its properties to be filled in.
-struct Component {
-  std::string name;
-  bool is_new = false;
-};
 struct Owner {
   std::string_view full_name;
   const void* tag;
   Direction direction;
 };
-[[nodiscard]] Component Claim(nlohmann::json& components, const Owner& owner);
-[[nodiscard]] nlohmann::json Reference(const Component& component);
+// Makes `schema` refer to the owner's component, and returns that when it is new: its properties are missing.
+[[nodiscard]] nlohmann::json* Claim(nlohmann::json& components, const Owner& owner, nlohmann::json& schema);
 
-// Adds a property to the object's schema; `default_value` is JSON text, empty for none.
-struct Property {
-  std::string_view name;
-  const Rule& rule;
-  bool required = false;
-  std::string default_value = {};
-};
-void AddProperty(nlohmann::json& object, nlohmann::json schema, const Property& property);
+// Returns the place of the property's schema, which has still to be written, and then qualified.
+[[nodiscard]] nlohmann::json& AddProperty(nlohmann::json& object, std::string_view name, bool required);
+// `default_value` is JSON text, empty for none.
+void Qualify(nlohmann::json& schema, const Rule& rule, std::string_view default_value);
 
 // A visitor for Fields.
 template <Direction direction>
@@ -65,8 +57,9 @@ class Describer {
     const bool required = direction == Direction::kOutput || rule.required;
     std::string default_value;
     if (!required) WriteJson(value, default_value);
-    AddProperty(object_, Describe<T, direction>(components_),
-                {name, rule, required, std::move(default_value)});
+    nlohmann::json& schema = AddProperty(object_, name, required);
+    Describe<T, direction>(components_, schema);
+    Qualify(schema, rule, default_value);
   }
 
  private:
@@ -74,55 +67,49 @@ class Describer {
   nlohmann::json& object_;
 };
 
-template <class T, Direction direction>
-nlohmann::json DescribeObject(nlohmann::json& components) {
-  const Component component = Claim(components, {TypeName<T>(), &kTypeTag<T>, direction});
-  if (component.is_new) {
-    const T value{};
-    nlohmann::json object = components[component.name];
-    Describer<direction> describer{components, object};
-    T::Fields(value, describer);
-    components[component.name] = std::move(object);
-  }
-  return Reference(component);
-}
-
 }  // namespace gathering::schema::detail
 
 namespace gathering::schema {
 
 template <class T, Direction direction>
-nlohmann::json Describe(nlohmann::json& components) {
+void Describe(nlohmann::json& components, nlohmann::json& schema) {
   using detail::Leaf;
+  using detail::LeafSchema;
   if constexpr (Optional<T>) {
-    return detail::OrNull(Describe<typename T::value_type, direction>(components));
+    Describe<typename T::value_type, direction>(components, schema);
+    detail::OrNull(schema);
   } else if constexpr (std::is_same_v<T, bool>) {
-    return detail::LeafSchema(Leaf::kBool);
+    LeafSchema(Leaf::kBool, schema);
   } else if constexpr (std::is_integral_v<T>) {
-    return detail::LeafSchema(Leaf::kInt);
+    LeafSchema(Leaf::kInt, schema);
   } else if constexpr (std::is_floating_point_v<T>) {
-    return detail::LeafSchema(Leaf::kDouble);
+    LeafSchema(Leaf::kDouble, schema);
   } else if constexpr (std::is_same_v<T, Timestamp> || std::is_same_v<T, OffsetTimestamp>) {
-    return detail::LeafSchema(Leaf::kMoment);
+    LeafSchema(Leaf::kMoment, schema);
   } else if constexpr (std::is_same_v<T, Date>) {
-    return detail::LeafSchema(Leaf::kDay);
+    LeafSchema(Leaf::kDay, schema);
   } else if constexpr (std::is_same_v<T, Uuid>) {
-    return detail::LeafSchema(Leaf::kUuid);
+    LeafSchema(Leaf::kUuid, schema);
   } else if constexpr (Enumeration<T>) {
-    return detail::NamesSchema(Names<T>::kTexts);
+    detail::NamesSchema(Names<T>::kTexts, schema);
   } else if constexpr (JsonText<T>) {
     if constexpr (std::is_void_v<typename T::Shape>) {
-      return detail::LeafSchema(Leaf::kAny);
+      LeafSchema(Leaf::kAny, schema);
     } else {
-      return Describe<typename T::Shape, direction>(components);
+      Describe<typename T::Shape, direction>(components, schema);
     }
   } else if constexpr (List<T>) {
-    return detail::ListSchema(Describe<typename T::value_type, direction>(components));
+    Describe<typename T::value_type, direction>(components, detail::ListSchema(schema));
   } else if constexpr (Object<T>) {
-    return detail::DescribeObject<T, direction>(components);
+    const detail::Owner owner{detail::TypeName<T>(), &detail::kTypeTag<T>, direction};
+    if (nlohmann::json* const object = detail::Claim(components, owner, schema)) {
+      const T value{};
+      detail::Describer<direction> describer{components, *object};
+      T::Fields(value, describer);
+    }
   } else {
     static_assert(std::is_same_v<T, std::string>, "not a type a field may have");
-    return detail::LeafSchema(Leaf::kText);
+    LeafSchema(Leaf::kText, schema);
   }
 }
 

@@ -131,7 +131,8 @@ class Input {
 
 // What a handler's signature says about its input and output, for OpenAPI and tests.
 struct Shape {
-  using Describer = nlohmann::json (*)(nlohmann::json& components);  // see core/schema/describe.h
+  // See core/schema/describe.h.
+  using Describer = void (*)(nlohmann::json& components, nlohmann::json& schema);
   Describer path = nullptr;
   Describer query = nullptr;
   Describer body = nullptr;

@@ -53,6 +53,12 @@ struct InvalidInput {
   }
 };
 
+json Described(http::Shape::Describer describe, json& schemas) {
+  json schema;
+  describe(schemas, schema);
+  return schema;
+}
+
 json Content(std::string_view media_type, json schema) {
   return {{std::string{media_type}, {{"schema", std::move(schema)}}}};
 }
@@ -74,7 +80,7 @@ std::string Tag(const Route& route) {
 void AddParameters(http::Shape::Describer describe, std::string_view place, json& parameters) {
   if (describe == nullptr) return;
   json scratch = json::object();
-  const std::string reference = describe(scratch).at("$ref");
+  const std::string reference = Described(describe, scratch).at("$ref");
   const json& object = scratch.at(reference.substr(reference.rfind('/') + 1));
   const json required = object.value("required", json::array());
   for (const auto& [name, property] : object.at("properties").items()) {
@@ -95,7 +101,8 @@ void AddParameters(http::Shape::Describer describe, std::string_view place, json
 json Responses(const Route& route, json& schemas) {
   const http::Shape& shape = route.endpoint.shape;
   json success = {{"description", http::Reason(shape.status)}};
-  if (shape.response != nullptr) success["content"] = Content("application/json", shape.response(schemas));
+  if (shape.response != nullptr)
+    success["content"] = Content("application/json", Described(shape.response, schemas));
   if (shape.revalidates) success["headers"] = {{"ETag", {{"schema", {{"type", "string"}}}}}};
   json responses = {{fmt::to_string(shape.status), std::move(success)}};
   if (shape.revalidates)
@@ -141,18 +148,19 @@ json Operation(const Route& route, json& schemas) {
   if (!parameters.empty()) operation["parameters"] = std::move(parameters);
   if (shape.body != nullptr) {
     operation["requestBody"] = {{"required", true},
-                                {"content", Content("application/json", shape.body(schemas))}};
+                                {"content", Content("application/json", Described(shape.body, schemas))}};
   } else if (shape.form != nullptr) {
     operation["requestBody"] = {
-        {"required", true}, {"content", Content("application/x-www-form-urlencoded", shape.form(schemas))}};
+        {"required", true},
+        {"content", Content("application/x-www-form-urlencoded", Described(shape.form, schemas))}};
   }
   operation["responses"] = Responses(route, schemas);
   return operation;
 }
 
 json SharedResponses(json& schemas) {
-  const json problem = schema::Describe<Problem>(schemas);
-  const json invalid = schema::Describe<InvalidInput>(schemas);
+  const json problem = Described(&schema::Describe<Problem>, schemas);
+  const json invalid = Described(&schema::Describe<InvalidInput>, schemas);
   json unauthenticated = ErrorAnswer("Who asks is not known", problem);
   unauthenticated["headers"] = {{"WWW-Authenticate", {{"schema", {{"type", "string"}}}}}};
   return {{"Unauthenticated", std::move(unauthenticated)},

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/daemon.h"
+#include "tests/support/json.h"
 #include "tests/support/shared.h"
 
 namespace gathering::test {

@@ -13,6 +13,7 @@
 #include "core/db/connection.h"
 #include "daemon/api/table.h"
 #include "tests/support/daemon.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 
 namespace gathering::test {

@@ -18,6 +18,7 @@
 #include "core/config/config.h"
 #include "daemon/http/server.h"
 #include "tests/support/daemon.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 #include "tests/support/temporary_directory.h"
 

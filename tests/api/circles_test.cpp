@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "tests/support/daemon.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 
 namespace gathering::test {

@@ -24,6 +24,7 @@
 #include "tests/support/daemon.h"
 #include "tests/support/event_source.h"
 #include "tests/support/eventually.h"
+#include "tests/support/json.h"
 
 namespace gathering::test {
 namespace {

@@ -13,6 +13,7 @@
 #include "tests/support/daemon.h"
 #include "tests/support/event_source.h"
 #include "tests/support/eventually.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 
 namespace gathering::test {

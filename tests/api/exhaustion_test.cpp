@@ -26,6 +26,7 @@
 #include "core/base/child.h"
 #include "tests/support/daemon.h"
 #include "tests/support/eventually.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 #include "tests/support/raw_client.h"
 

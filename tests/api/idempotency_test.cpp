@@ -7,6 +7,7 @@
 #include "core/db/connection.h"
 #include "tests/support/daemon.h"
 #include "tests/support/db_proxy.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 #include "tests/support/shared.h"
 

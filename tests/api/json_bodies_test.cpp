@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "tests/support/daemon.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 
 namespace gathering::test {

@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "tests/support/daemon.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 #include "tests/support/raw_client.h"
 

@@ -13,6 +13,7 @@
 #include "tests/support/daemon.h"
 #include "tests/support/db_proxy.h"
 #include "tests/support/eventually.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_directory.h"

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "tests/support/daemon.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
 #include "tests/support/shared.h"

@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "tests/support/daemon.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
 #include "tests/support/raw_client.h"

@@ -10,6 +10,7 @@
 
 #include "tests/support/daemon.h"
 #include "tests/support/eventually.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 #include "tests/support/redis_server.h"
 

@@ -16,6 +16,7 @@
 #include "core/db/connection.h"
 #include "tests/support/daemon.h"
 #include "tests/support/eventually.h"
+#include "tests/support/json.h"
 #include "tests/support/notifications.h"
 #include "tests/support/postgres.h"
 #include "tests/support/raw_client.h"

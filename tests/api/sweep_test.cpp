@@ -6,6 +6,7 @@
 
 #include "daemon/api/table.h"
 #include "tests/support/daemon.h"
+#include "tests/support/json.h"
 #include "tests/support/shared.h"
 
 namespace gathering::test {

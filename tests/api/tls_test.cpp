@@ -20,6 +20,7 @@
 #include "core/config/listen.h"
 #include "tests/support/daemon.h"
 #include "tests/support/eventually.h"
+#include "tests/support/json.h"
 #include "tests/support/notifications.h"
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"

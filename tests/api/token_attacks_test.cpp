@@ -14,6 +14,7 @@
 #include "core/auth/token.h"
 #include "core/base/clock.h"
 #include "tests/support/daemon.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 #include "tests/support/raw_client.h"
 

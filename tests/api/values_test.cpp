@@ -23,6 +23,7 @@
 #include "core/db/connection.h"
 #include "tests/support/daemon.h"
 #include "tests/support/eventually.h"
+#include "tests/support/json.h"
 #include "tests/support/json_schema.h"
 #include "tests/support/postgres.h"
 #include "tests/support/random_requests.h"

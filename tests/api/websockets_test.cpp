@@ -8,6 +8,7 @@
 
 #include "core/db/connection.h"
 #include "tests/support/daemon.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 #include "tests/support/ws_client.h"
 

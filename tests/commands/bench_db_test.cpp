@@ -9,10 +9,10 @@
 #include <thread>
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "core/bench/place.h"
 #include "core/db/session.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_directory.h"

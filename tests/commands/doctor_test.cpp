@@ -18,7 +18,6 @@
 
 #include <fmt/format.h>
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "core/base/clock.h"
 #include "core/base/fd.h"
@@ -29,6 +28,7 @@
 #include "core/db/session.h"
 #include "tests/support/daemon.h"
 #include "tests/support/eventually.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
 #include "tests/support/redis_server.h"

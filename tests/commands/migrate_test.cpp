@@ -4,11 +4,10 @@
 #include <optional>
 #include <thread>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/clock.h"
 #include "core/db/migrate.h"
 #include "core/db/session.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 #include "tests/support/process.h"
 

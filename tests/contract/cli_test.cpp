@@ -7,9 +7,9 @@
 
 #include <fmt/format.h>
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "tests/support/command_tree.h"
+#include "tests/support/json.h"
 #include "tests/support/process.h"
 
 namespace gathering::test {

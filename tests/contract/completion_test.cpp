@@ -14,6 +14,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/command_tree.h"
+#include "tests/support/json.h"
 #include "tests/support/process.h"
 #include "tests/support/temporary_directory.h"
 

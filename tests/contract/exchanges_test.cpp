@@ -17,6 +17,7 @@
 #include <map>
 
 #include "tests/support/daemon.h"
+#include "tests/support/json.h"
 #include "tests/support/json_schema.h"
 
 namespace gathering::test {

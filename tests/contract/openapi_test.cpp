@@ -3,14 +3,13 @@
 
 #include <set>
 
-#include <nlohmann/json.hpp>
-
 #include "core/auth/token.h"
 #include "core/base/text.h"
 #include "daemon/api/table.h"
 #include "daemon/http/idempotency.h"
 #include "daemon/openapi/docs_page.h"
 #include "daemon/openapi/openapi.h"
+#include "tests/support/json.h"
 
 namespace gathering::openapi {
 namespace {

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "core/agents/agent.h"
 #include "core/db/pool.h"
@@ -15,6 +14,7 @@
 #include "core/providers/provider.h"
 #include "core/schema/writer.h"
 #include "core/skills/skill.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 
 namespace gathering::test {

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "core/circles/circle.h"
 #include "core/db/pool.h"
 #include "core/schema/writer.h"
 #include "core/tasks/task.h"
+#include "tests/support/json.h"
 #include "tests/support/postgres.h"
 
 namespace gathering::test {

@@ -3,7 +3,7 @@
 // document uses: type, properties, required, items, enum, const, anyOf, $ref.
 #include <string>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 namespace gathering::test {
 

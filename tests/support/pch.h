@@ -9,5 +9,3 @@
 #include <vector>
 
 #include <fmt/format.h>
-
-#include "tests/support/json.h"

@@ -3,8 +3,6 @@
 
 #include <new>
 
-#include <nlohmann/json.hpp>
-
 #include "core/auth/authority.h"
 #include "core/cache/budget.h"
 #include "core/cache/registry.h"
@@ -20,6 +18,7 @@
 #include "daemon/http/status.h"
 #include "daemon/lifecycle.h"
 #include "daemon/streams/feed.h"
+#include "tests/support/json.h"
 #include "tests/support/manual_clock.h"
 
 namespace gathering::http {

@@ -1,8 +1,7 @@
 #include <catch2/catch.hpp>
 
-#include <nlohmann/json.hpp>
-
 #include "core/schema/describe.h"
+#include "tests/support/json.h"
 
 namespace gathering::schema {
 namespace left {
@@ -65,9 +64,16 @@ namespace gathering::schema {
 
 using nlohmann::json;
 
+template <class T, Direction direction = Direction::kInput>
+json Described(json& components) {
+  json schema;
+  Describe<T, direction>(components, schema);
+  return schema;
+}
+
 TEST_CASE("a type's schema says its rules and its defaults") {
   json components = json::object();
-  CHECK(Describe<Everything>(components) == json::parse(R"({"$ref":"#/components/schemas/Everything"})"));
+  CHECK(Described<Everything>(components) == json::parse(R"({"$ref":"#/components/schemas/Everything"})"));
   Finish(components);
   CHECK(components.at("Everything") == json::parse(R"({
     "title": "Everything", "type": "object", "required": ["text", "at"],
@@ -87,19 +93,19 @@ TEST_CASE("a type's schema says its rules and its defaults") {
 
 TEST_CASE("two types of one name get two components") {
   json components = json::object();
-  const json left = Describe<left::Thing>(components);
-  const json right = Describe<right::Thing>(components);
+  const json left = Described<left::Thing>(components);
+  const json right = Described<right::Thing>(components);
   CHECK(left.at("$ref") == "#/components/schemas/Thing");
   CHECK(right.at("$ref") == "#/components/schemas/right_Thing");
-  CHECK(Describe<left::Thing>(components) == left);
-  CHECK(Describe<right::Thing>(components) == right);
+  CHECK(Described<left::Thing>(components) == left);
+  CHECK(Described<right::Thing>(components) == right);
   CHECK(components.size() == 2);
 }
 
 TEST_CASE("what we answer holds every field, what we read need not") {
   json components = json::object();
-  CHECK(Describe<left::Thing>(components).at("$ref") == "#/components/schemas/Thing");
-  CHECK(Describe<left::Thing, Direction::kOutput>(components).at("$ref") ==
+  CHECK(Described<left::Thing>(components).at("$ref") == "#/components/schemas/Thing");
+  CHECK(Described<left::Thing, Direction::kOutput>(components).at("$ref") ==
         "#/components/schemas/ThingOutput");
   CHECK_FALSE(components.at("Thing").contains("required"));
   CHECK(components.at("ThingOutput").at("required") == json::array({"id"}));
@@ -108,7 +114,7 @@ TEST_CASE("what we answer holds every field, what we read need not") {
 
 TEST_CASE("a type may hold itself") {
   json components = json::object();
-  CHECK(Describe<Tree>(components).at("$ref") == "#/components/schemas/Tree");
+  CHECK(Described<Tree>(components).at("$ref") == "#/components/schemas/Tree");
   CHECK(components.at("Tree").at("properties").at("children").at("items").at("$ref") ==
         "#/components/schemas/Tree");
 }

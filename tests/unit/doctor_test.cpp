@@ -10,8 +10,6 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
-
 #include "cmd/doctor_text.h"
 #include "core/base/clock.h"
 #include "core/doctor/configuration.h"
@@ -21,6 +19,7 @@
 #include "core/doctor/machine.h"
 #include "core/doctor/ports.h"
 #include "core/doctor/redis.h"
+#include "tests/support/json.h"
 #include "tests/support/text.h"
 
 namespace gathering::doctor {

@@ -13,11 +13,11 @@
 #include <thread>
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "core/base/log.h"
 #include "core/config/config.h"
 #include "tests/support/eventually.h"
+#include "tests/support/json.h"
 
 namespace gathering {
 namespace {

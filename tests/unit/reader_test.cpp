@@ -1,8 +1,7 @@
 #include <catch2/catch.hpp>
 
-#include <nlohmann/json.hpp>
-
 #include "core/schema/reader.h"
+#include "tests/support/json.h"
 
 namespace gathering::schema {
 namespace {

@@ -12,13 +12,13 @@
 #include <vector>
 
 #include <catch2/catch.hpp>
-#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/replay/jsonl_source.h"
 #include "core/replay/replay.h"
 #include "core/replay/what_if.h"
 #include "core/schema/writer.h"
+#include "tests/support/json.h"
 #include "tests/support/manual_clock.h"
 #include "tests/support/temporary_directory.h"
 

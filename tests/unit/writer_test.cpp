@@ -3,10 +3,9 @@
 #include <cmath>
 #include <limits>
 
-#include <nlohmann/json.hpp>
-
 #include "core/base/utf8.h"
 #include "core/schema/writer.h"
+#include "tests/support/json.h"
 
 namespace gathering::schema {
 namespace {
