@@ -18,7 +18,7 @@ packages=(
 for argument in "$@"; do
   case $argument in
     --with-packaging) packages+=(debootstrap dpkg-dev gdb lintian openssl systemd-container) ;;
-    --with-tests) packages+=(bash-completion bsdutils catch2 ccache chromium-headless-shell fish mandoc nginx openssl
+    --with-tests) packages+=(bash-completion bsdutils catch2 chromium-headless-shell fish mandoc nginx openssl
                              prometheus redis-server zsh) ;;
     *) echo "install-packages.sh: unknown argument '$argument'" >&2; exit 2 ;;
   esac

@@ -1,9 +1,12 @@
 #pragma once
 // A real PostgreSQL for tests: one cluster for each test binary, one database for each test.
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "core/base/clock.h"
+#include "core/db/connection.h"
 #include "core/db/embedded.h"
 #include "tests/support/temporary_directory.h"
 
@@ -20,6 +23,9 @@ class TestCluster {
   // The path of its unix socket, for a DbProxy.
   std::string Socket() const;
 
+  // Runs a statement beside its databases, on the one connection there is for that.  Thread-safe.
+  void Administer(const std::string& sql);
+
   // The name of a database with the binary's schema and nothing else, made at the first call.
   const std::string& MigratedTemplate();
 
@@ -29,6 +35,8 @@ class TestCluster {
   SystemClock clock_;
   TemporaryDirectory directory_{TemporaryDirectory::Place::kMemory};
   db::EmbeddedPostgres server_;
+  std::mutex mutex_;
+  std::optional<db::Connection> administration_;
 };
 
 // A database of one's own, dropped at the end (whoever is still connected).
