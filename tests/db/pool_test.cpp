@@ -459,8 +459,10 @@ TEST_CASE("of two transactions that lock each other out, both succeed in the end
     std::jthread one{[&] { lock("a", "b"); }};
     std::jthread two{[&] { lock("b", "a"); }};
   }
-  CHECK(calls == 3);
-  CHECK(pool.Stats().retries == 1);
+  // Who begins again may be quicker than who was woken, and is then in its way once more.
+  const auto retries = pool.Stats().retries;
+  CHECK(retries >= 1);
+  CHECK(static_cast<std::uint64_t>(calls) == 2 + retries);
 }
 
 TEST_CASE("what is to follow a commit happens then, in order, and else never", "[pool]") {
