@@ -13,7 +13,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include "cmd/bench_text.h"
 #include "cmd/command.h"
@@ -280,46 +279,31 @@ class BenchDbCommand {
   Clock::Steady started_{};
 };
 
-// --- the command line ------------------------------------------------------------------------------
-
-void AddText(CLI::App& app, const std::string& name, std::string& value, const char* word, const char* help) {
-  app.add_option(name, value, help)->type_name(word)->group("Options");
-}
-
-void AddTexts(CLI::App& app, const std::string& name, std::vector<std::string>& values, const char* word,
-              const char* help) {
-  app.add_option(name, values, help)
-      ->type_name(word)
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group("Options");
-}
-
 }  // namespace
 
-Action DeclareBenchDb(CLI::App& app, Context& context) {
+Action DeclareBenchDb(Syntax syntax, Context& context) {
   auto options = std::make_shared<BenchDbOptions>();
-  AddConfigFlags(app, context, ConfigFlags::kDatabase);
-  AddTexts(app, "--scenario", options->scenarios, "SCENARIO",
-           "Only point-read, circle-members, task-insert or mixed, or one way to do it, as point-read/pool; "
-           "may be given several times");
-  AddText(app, "--clients", options->clients, "LIST", "How many work at the same time; default 1,8,64");
-  AddDuration(app, "--duration", options->duration, "Measure each result so long; default 2s");
-  AddDuration(app, "--warmup", options->warmup, "Before that, let it run so long; default 400ms");
-  AddText(app, "--rate", options->rate, "RATE",
-          "Begin so many operations a second, whether others have ended or not; default as fast as they can");
-  AddNumber(app, "--members", options->members, {1, kMembersMax}, "Agents in each circle; default 20")
-      ->group("Options");
-  AddNumber(app, "--seed", options->seed, {0, kSeedMax}, "Of what is drawn by lot; default 1")
-      ->group("Options");
-  AddChoice(app, "--output", options->output, {"text", "json", "csv"},
-            "How to print the result; JSON has \"schema\": 1");
-  AddText(app, "--compare", options->compare, "FILE", "Tell what differs from an earlier run's JSON");
-  AddTexts(app, "--fail-if", options->fail_if, "CONDITION",
-           "Exit 3 when it holds, as 'p99>20ms' or 'point-read/pool@64:rate<5000' or 'slower'; may be given "
-           "several times");
-  app.add_flag("-y,--yes", options->yes, "Do not ask before a database with tables is loaded")
-      ->group("Options");
+  AddConfigFlags(syntax, context, ConfigFlags::kDatabase);
+  syntax.Texts(
+      "--scenario", options->scenarios, "SCENARIO",
+      "Only point-read, circle-members, task-insert or mixed, or one way to do it, as point-read/pool; "
+      "may be given several times");
+  syntax.Text("--clients", options->clients, "LIST", "How many work at the same time; default 1,8,64");
+  syntax.Duration("--duration", options->duration, "Measure each result so long; default 2s");
+  syntax.Duration("--warmup", options->warmup, "Before that, let it run so long; default 400ms");
+  syntax.Text(
+      "--rate", options->rate, "RATE",
+      "Begin so many operations a second, whether others have ended or not; default as fast as they can");
+  syntax.Number("--members", options->members, {1, kMembersMax}, "Agents in each circle; default 20");
+  syntax.Number("--seed", options->seed, {0, kSeedMax}, "Of what is drawn by lot; default 1");
+  syntax.Choice("--output", options->output, {"text", "json", "csv"},
+                "How to print the result; JSON has \"schema\": 1");
+  syntax.Text("--compare", options->compare, "FILE", "Tell what differs from an earlier run's JSON");
+  syntax.Texts(
+      "--fail-if", options->fail_if, "CONDITION",
+      "Exit 3 when it holds, as 'p99>20ms' or 'point-read/pool@64:rate<5000' or 'slower'; may be given "
+      "several times");
+  syntax.Flag("-y,--yes", options->yes, "Do not ask before a database with tables is loaded");
   return [options, &context] {
     WatchInterrupts();
     return BenchDbCommand{context, *options}.Run();

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include "cmd/cache_check.h"
 #include "cmd/cache_look.h"
@@ -155,33 +154,20 @@ Exit Run(const Context& context, const CacheStatsOptions& options) {
   }
 }
 
-void AddTexts(CLI::App& app, const std::string& name, std::vector<std::string>& values, const char* word,
-              const char* help) {
-  app.add_option(name, values, help)
-      ->type_name(word)
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group("Options");
-}
-
 }  // namespace
 
-Action DeclareCacheStats(CLI::App& app, Context& context) {
+Action DeclareCacheStats(Syntax syntax, Context& context) {
   auto options = std::make_shared<CacheStatsOptions>();
-  AddDaemonFlags(app, context, options->daemon);
-  app.add_flag("--all-instances", options->all_instances, "Every daemon on the database, taken together")
-      ->group("Options");
-  AddTexts(app, "--cache", options->caches, "CACHE",
-           "Only this cache, and what other sizes would bring; may be given several times");
-  AddDuration(app, "--watch", options->watch, "Look again and again; default every 1s")
-      ->expected(0, 1)
-      ->default_str("1s");
-  AddNumber(app, "--count", options->count, {1, kCountMax}, "With --watch: end after so many looks")
-      ->group("Options");
-  AddChoice(app, "--output", options->output, {"text", "json", "csv", "prometheus"},
-            "How to print the caches; JSON has \"schema\": 1");
-  AddTexts(
-      app, "--check", options->check, "CONDITION",
+  AddDaemonFlags(syntax, context, options->daemon);
+  syntax.Flag("--all-instances", options->all_instances, "Every daemon on the database, taken together");
+  syntax.Texts("--cache", options->caches, "CACHE",
+               "Only this cache, and what other sizes would bring; may be given several times");
+  syntax.DurationOrAlone("--watch", options->watch, "1s", "Look again and again; default every 1s");
+  syntax.Number("--count", options->count, {1, kCountMax}, "With --watch: end after so many looks");
+  syntax.Choice("--output", options->output, {"text", "json", "csv", "prometheus"},
+                "How to print the caches; JSON has \"schema\": 1");
+  syntax.Texts(
+      "--check", options->check, "CONDITION",
       "As a Nagios plugin: critical while this holds, as 'hit_ratio<0.6' or 'warn:tokens:fill>0.9'; may be "
       "given several times");
   return [options, &context] { return Run(context, *options); };

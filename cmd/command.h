@@ -16,16 +16,12 @@
 #include <string_view>
 #include <vector>
 
+#include "cmd/syntax.h"
 #include "core/config/load.h"
 
 namespace gathering::db {
 enum class Standing : std::uint8_t;
 }
-
-namespace CLI {
-class App;
-class Option;
-}  // namespace CLI
 
 namespace gathering::cmd {
 
@@ -100,10 +96,9 @@ struct Command {
   std::string_view help;   // one line for lists: a verb first, no full stop
   std::string_view about;  // paragraphs, separated by empty lines
   std::span<const Example> examples;
-  // Adds options (and subcommands of its own) to `app`, and returns what runs when the command was given.
+  // Declares options (and subcommands of its own), and returns what runs when the command was given.
   // The action owns the option values: `auto options = std::make_shared<Options>()`, captured by copy.
-  // A subcommand of a subcommand needs no require_subcommand: none given prints the help, exit 2.
-  Action (*declare)(CLI::App& app, Context& context);
+  Action (*declare)(Syntax syntax, Context& context);
   Shown shown = Shown::kPage;
   std::span<const ExitMeaning> exits = {};  // the codes it may end with; empty: all of ExitMeanings()
   std::span<const Term> files = {};         // besides the configuration file
@@ -120,31 +115,15 @@ struct Command {
 // kDaemon also --listen; with kDataDir only --config and --data-dir.  For every subcommand that touches the
 // database or the daemon.
 enum class ConfigFlags : std::uint8_t { kDataDir, kDatabase, kDaemon };
-void AddConfigFlags(CLI::App& app, Context& context, ConfigFlags which);
+void AddConfigFlags(Syntax syntax, Context& context, ConfigFlags which);
 
 enum class Output : std::uint8_t { kText, kJson };
 // --output text|json; JSON has "schema": 1 at its top.
-void AddOutputFlag(CLI::App& app, Output& output);
-
-// "500ms", "10s", "5m".
-CLI::Option* AddDuration(CLI::App& app, const std::string& name, std::chrono::milliseconds& value,
-                         const std::string& help);
-
-// A whole number; CLI11 itself would read an empty text as 0.
-struct NumberRange {
-  std::int64_t least = 0;
-  std::int64_t most = 0;
-};
-CLI::Option* AddNumber(CLI::App& app, const std::string& name, std::uint32_t& value, NumberRange range,
-                       const std::string& help);
-
-// An option whose value is one of `choices`; mistyped ones are answered with a suggestion.
-CLI::Option* AddChoice(CLI::App& app, const std::string& name, std::string& value,
-                       std::vector<std::string> choices, const std::string& help);
+void AddOutputFlag(Syntax syntax, Output& output);
 
 // --- errors ---------------------------------------------------------------------------------------
 
-// Wrong use that CLI11 cannot see; `what()` is "<what>; <what to do>".
+// Wrong use that its syntax does not show; `what()` is "<what>; <what to do>".
 class UsageError : public std::exception {
  public:
   explicit UsageError(std::string message) : message_(std::move(message)) {}
@@ -165,15 +144,15 @@ struct ServeOptions {
 };
 [[nodiscard]] Exit Serve(const Context& context, const ServeOptions& options);  // serve.cpp
 
-Action DeclareBenchDb(CLI::App& app, Context& context);       // bench_db.cpp
-Action DeclareCacheStats(CLI::App& app, Context& context);    // cache_stats.cpp
-Action DeclareMigrate(CLI::App& app, Context& context);       // migrate.cpp
-Action DeclareConfig(CLI::App& app, Context& context);        // config.cpp
-Action DeclareDoctor(CLI::App& app, Context& context);        // doctor.cpp
-Action DeclareEmit(CLI::App& app, Context& context);          // emit.cpp
-Action DeclareHelp(CLI::App& app, Context& context);          // help.cpp
-Action DeclareReplayEvents(CLI::App& app, Context& context);  // replay_events.cpp
-Action DeclareCompletion(CLI::App& app, Context& context);    // completion.cpp
-Action DeclareVersion(CLI::App& app, Context& context);       // version.cpp
+Action DeclareBenchDb(Syntax syntax, Context& context);       // bench_db.cpp
+Action DeclareCacheStats(Syntax syntax, Context& context);    // cache_stats.cpp
+Action DeclareMigrate(Syntax syntax, Context& context);       // migrate.cpp
+Action DeclareConfig(Syntax syntax, Context& context);        // config.cpp
+Action DeclareDoctor(Syntax syntax, Context& context);        // doctor.cpp
+Action DeclareEmit(Syntax syntax, Context& context);          // emit.cpp
+Action DeclareHelp(Syntax syntax, Context& context);          // help.cpp
+Action DeclareReplayEvents(Syntax syntax, Context& context);  // replay_events.cpp
+Action DeclareCompletion(Syntax syntax, Context& context);    // completion.cpp
+Action DeclareVersion(Syntax syntax, Context& context);       // version.cpp
 
 }  // namespace gathering::cmd

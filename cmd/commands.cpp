@@ -3,14 +3,17 @@
 #include <algorithm>
 #include <functional>
 #include <ranges>
+#include <string>
 #include <system_error>
+#include <variant>
 
-#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "cmd/command.h"
 #include "cmd/terminal.h"
 #include "core/base/error.h"
 #include "core/bench/place.h"
+#include "core/config/keys.h"
 #include "core/db/connection.h"
 #include "core/db/migrate.h"
 
@@ -199,10 +202,10 @@ constexpr Variable kVariables[] = {
     {"LISTEN_FDS", "listening sockets that the service manager passed; they replace http.listen", "serve"},
 };
 
-Action DeclareServe(CLI::App& app, Context& context) {
+Action DeclareServe(Syntax syntax, Context& context) {
   auto options = std::make_shared<ServeOptions>();
-  AddConfigFlags(app, context, ConfigFlags::kDaemon);
-  app.add_flag("--migrate", options->migrate, "Bring the schema of --database-url up to date first");
+  AddConfigFlags(syntax, context, ConfigFlags::kDaemon);
+  syntax.Flag("--migrate", options->migrate, "Bring the schema of --database-url up to date first");
   return [options, &context] { return Serve(context, *options); };
 }
 
@@ -471,6 +474,33 @@ LoadedConfig Context::Load() const {
 
 void Context::Say(std::string_view line) const {
   if (verbosity != Verbosity::kQuiet) Complain(line);
+}
+
+void AddOutputFlag(Syntax syntax, Output& output) {
+  syntax.Choice(
+      "--output",
+      [&output](const std::string& given) { output = given == "json" ? Output::kJson : Output::kText; },
+      {"text", "json"}, "How to print the result; JSON has \"schema\": 1");
+}
+
+void AddConfigFlags(Syntax syntax, Context& context, ConfigFlags which) {
+  syntax.Text("--config", context.config_file, "FILE",
+              "Configuration file; default /etc/gathering/gathering.toml if it exists [GATHERING_CONFIG]");
+  for (const config::Key& key : config::Keys()) {
+    if (key.flag.empty() || (key.flag == "--listen" && which != ConfigFlags::kDaemon)) continue;
+    if (key.flag != "--data-dir" && which == ConfigFlags::kDataDir) continue;
+    const auto* choice = std::get_if<config::Choice>(&key.member);
+    const std::string flag{key.flag};
+    const std::string help = fmt::format("{} [{}]", key.sentence.substr(0, key.sentence.size() - 1),
+                                         key.legacy.empty() ? config::EnvironmentName(key) : key.legacy);
+    syntax.Each(
+        flag,
+        [&context, flag](const std::string& value) {
+          context.flags.push_back({flag, value});
+        },
+        choice != nullptr ? fmt::format("{}", fmt::join(choice->names, "|")) : std::string{key.word}, help,
+        std::holds_alternative<config::List>(key.member));
+  }
 }
 
 Exit ReportError(const std::exception& error) {

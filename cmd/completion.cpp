@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include "cmd/emit.h"
 #include "cmd/terminal.h"
@@ -317,9 +316,9 @@ Files Completions(const CommandInfo& root) {
   return {{"gathering.bash", Bash(root)}, {"_gathering", Zsh(root)}, {"gathering.fish", Fish(root)}};
 }
 
-Action DeclareCompletion(CLI::App& app, Context&) {
+Action DeclareCompletion(Syntax syntax, Context&) {
   auto shell = std::make_shared<std::string>();
-  AddChoice(app, "SHELL", *shell, {"bash", "zsh", "fish"}, "bash, zsh or fish")->required();
+  syntax.Choice("SHELL", *shell, {"bash", "zsh", "fish"}, "bash, zsh or fish", Presence::kRequired);
   return [shell] {
     const Files files = Completions(Tree{{}}.Describe());
     Print(files.at(*shell == "zsh" ? "_gathering" : "gathering." + *shell));

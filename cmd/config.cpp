@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cmd/command.h"
@@ -77,23 +76,21 @@ Exit ValidateConfig(const Context& context, const ConfigOptions& options) {
 
 }  // namespace
 
-Action DeclareConfig(CLI::App& app, Context& context) {
+Action DeclareConfig(Syntax syntax, Context& context) {
   auto options = std::make_shared<ConfigOptions>();
-  AddConfigFlags(app, context, ConfigFlags::kDaemon);
-  AddOutputFlag(app, options->output);
-  CLI::App* print = app.add_subcommand("print", "Print every setting as TOML or JSON, secrets masked");
-  print->add_flag("--show-origin", options->show_origin, "Say where each value comes from");
-  const CLI::App* validate =
-      app.add_subcommand("validate", "Check the configuration and say what is wrong with it");
-  const CLI::App* try_limits =
-      app.add_subcommand("try-limits", "Tell what rate_limits would have refused, by an access log in JSON");
-  app.get_subcommand("try-limits")
-      ->add_option("LOG", options->log_file, "What the daemon wrote; - for standard input")
-      ->required()
-      ->type_name("FILE");
+  AddConfigFlags(syntax, context, ConfigFlags::kDaemon);
+  AddOutputFlag(syntax, options->output);
+  Syntax print = syntax.Subcommand("print", "Print every setting as TOML or JSON, secrets masked");
+  print.Flag("--show-origin", options->show_origin, "Say where each value comes from");
+  const Syntax validate =
+      syntax.Subcommand("validate", "Check the configuration and say what is wrong with it");
+  Syntax try_limits =
+      syntax.Subcommand("try-limits", "Tell what rate_limits would have refused, by an access log in JSON");
+  try_limits.Text("LOG", options->log_file, "FILE", "What the daemon wrote; - for standard input",
+                  Presence::kRequired);
   return [options, validate, try_limits, &context] {
-    if (try_limits->parsed()) return TryLimits(context, options->log_file, options->output);
-    return validate->parsed() ? ValidateConfig(context, *options) : PrintConfig(context, *options);
+    if (try_limits.given()) return TryLimits(context, options->log_file, options->output);
+    return validate.given() ? ValidateConfig(context, *options) : PrintConfig(context, *options);
   };
 }
 

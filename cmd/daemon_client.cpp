@@ -11,7 +11,6 @@
 
 #include <fmt/format.h>
 #include <httplib.h>
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
@@ -92,16 +91,12 @@ std::string ChosenSocket(const Context& context) {
 
 }  // namespace
 
-void AddDaemonFlags(CLI::App& app, Context& context, DaemonOptions& options) {
-  AddConfigFlags(app, context, ConfigFlags::kDataDir);
-  app.add_option("--url", options.url,
-                 "Ask the daemon at this address, as http://host:8000; default its control socket")
-      ->type_name("URL")
-      ->group("Options");
-  app.add_option("--token-file", options.token_file,
-                 "With --url: an administrator's token is in this file; default in GATHERING_TOKEN")
-      ->type_name("FILE")
-      ->group("Options");
+void AddDaemonFlags(Syntax syntax, Context& context, DaemonOptions& options) {
+  AddConfigFlags(syntax, context, ConfigFlags::kDataDir);
+  syntax.Text("--url", options.url, "URL",
+              "Ask the daemon at this address, as http://host:8000; default its control socket");
+  syntax.Text("--token-file", options.token_file, "FILE",
+              "With --url: an administrator's token is in this file; default in GATHERING_TOKEN");
 }
 
 DaemonClient::DaemonClient(const Context& context, const DaemonOptions& options)

@@ -15,7 +15,7 @@ struct DaemonOptions {
 };
 
 // --url and --token-file, and of the configuration --config and --data-dir.
-void AddDaemonFlags(CLI::App& app, Context& context, DaemonOptions& options);
+void AddDaemonFlags(Syntax syntax, Context& context, DaemonOptions& options);
 
 class DaemonClient {
  public:

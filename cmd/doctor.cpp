@@ -10,7 +10,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cmd/command.h"
@@ -112,12 +111,12 @@ Exit Doctor(const Context& context, const DoctorOptions& options) {
 
 }  // namespace
 
-Action DeclareDoctor(CLI::App& app, Context& context) {
+Action DeclareDoctor(Syntax syntax, Context& context) {
   auto options = std::make_shared<DoctorOptions>();
-  AddConfigFlags(app, context, ConfigFlags::kDaemon);
-  AddOutputFlag(app, options->output);
-  app.add_flag("--strict", options->strict, "End with 1 for warnings, too")->group("Options");
-  AddDuration(app, "--timeout", options->timeout, "Give each subject so long to answer; default 5s");
+  AddConfigFlags(syntax, context, ConfigFlags::kDaemon);
+  AddOutputFlag(syntax, options->output);
+  syntax.Flag("--strict", options->strict, "End with 1 for warnings, too");
+  syntax.Duration("--timeout", options->timeout, "Give each subject so long to answer; default 5s");
   return [options, &context] { return Doctor(context, *options); };
 }
 

@@ -5,7 +5,6 @@
 #include <system_error>
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include "core/base/error.h"
 
@@ -23,15 +22,15 @@ void WriteFile(const std::string& path, const std::string& text) {
 
 }  // namespace
 
-Action DeclareEmit(CLI::App& app, Context&) {
+Action DeclareEmit(Syntax syntax, Context&) {
   struct Options {
     std::string what;
     std::string directory;
   };
   auto options = std::make_shared<Options>();
-  AddChoice(app, "WHAT", options->what, {"man", "completions", "config"}, "man, completions or config")
-      ->required();
-  app.add_option("DIR", options->directory, "Where to write")->type_name("DIR")->required();
+  syntax.Choice("WHAT", options->what, {"man", "completions", "config"}, "man, completions or config",
+                Presence::kRequired);
+  syntax.Text("DIR", options->directory, "DIR", "Where to write", Presence::kRequired);
   return [options] {
     const CommandInfo root = Tree{{}}.Describe();
     Files files = {{"gathering.toml", ExampleConfig()}};

@@ -1,7 +1,6 @@
 #include "cmd/help.h"
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include "cmd/terminal.h"
 #include "core/base/text.h"
@@ -169,13 +168,13 @@ std::string Suggestion(const CommandInfo& root, const std::vector<std::string>& 
 
 }  // namespace
 
-Action DeclareHelp(CLI::App& app, Context&) {
+Action DeclareHelp(Syntax syntax, Context&) {
   const auto words = std::make_shared<std::vector<std::string>>();
   std::string topics = fmt::format("{}", fmt::join(kTopics, "|"));
   for (const Command& row : Commands()) {
     if (row.shown != Shown::kHidden) topics += fmt::format("|{}", row.name);
   }
-  app.add_option("TOPIC", *words, "A command, or one of config, environment, exit-codes")->type_name(topics);
+  syntax.Words("TOPIC", *words, topics, "A command, or one of config, environment, exit-codes");
   return [words]() -> Exit {
     const CommandInfo root = Tree{{}}.Describe();
     const std::string topic = words->empty() ? std::string{} : words->front();

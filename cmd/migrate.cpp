@@ -7,7 +7,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include "cmd/command.h"
 #include "cmd/interrupt.h"
@@ -377,64 +376,60 @@ Exit Run(const Context& context, const MigrateOptions& options, Exit (MigrateCom
 // --- the command line ------------------------------------------------------------------------------
 
 struct Operation {
-  const CLI::App* app;
+  Syntax syntax;
   Exit (MigrateCommand::*run)();
 };
 
-std::vector<Operation> DeclareOperations(CLI::App& app, MigrateOptions& options) {
+std::vector<Operation> DeclareOperations(Syntax syntax, MigrateOptions& options) {
   std::vector<Operation> all;
   const auto add = [&](const char* name, const char* help, Exit (MigrateCommand::*run)()) {
-    CLI::App* sub = app.add_subcommand(name, help);
+    const Syntax sub = syntax.Subcommand(name, help);
     all.push_back({sub, run});
     return sub;
   };
-  const auto add_dry_run = [&](CLI::App* sub) {
-    sub->add_flag("--dry-run", options.dry_run,
-                  "Run it in one transaction that is rolled back; print each statement and the locks it took")
-        ->group("Options");
+  const auto add_dry_run = [&](Syntax sub) {
+    sub.Flag("--dry-run", options.dry_run,
+             "Run it in one transaction that is rolled back; print each statement and the locks it took");
   };
-  const auto add_yes = [&](CLI::App* sub) {
-    sub->add_flag("-y,--yes", options.yes, "Do not ask")->group("Options");
-  };
+  const auto add_yes = [&](Syntax sub) { sub.Flag("-y,--yes", options.yes, "Do not ask"); };
   add("status", "Print every migration and whether it is applied", &MigrateCommand::Status);
   add_dry_run(add("up", "Apply what is pending", &MigrateCommand::Up));
-  CLI::App* to = add("to", "Apply or take back until NUMBER is the newest", &MigrateCommand::To);
-  AddNumber(*to, "NUMBER", options.number, {0, kNumberMax}, "The migration to end at; 0 is before the first")
-      ->required();
+  Syntax to = add("to", "Apply or take back until NUMBER is the newest", &MigrateCommand::To);
+  to.Number("NUMBER", options.number, {0, kNumberMax}, "The migration to end at; 0 is before the first",
+            Presence::kRequired);
   add_dry_run(to);
   add_yes(to);
-  CLI::App* down =
+  Syntax down =
       add("down", "Take back the newest migrations, with the data in what they made", &MigrateCommand::Down);
-  AddNumber(*down, "COUNT", options.count, {0, kNumberMax}, "How many; default 1");
+  down.Number("COUNT", options.count, {0, kNumberMax}, "How many; default 1");
   add_yes(down);
   add_yes(add("redo", "Take back the newest migration and apply it again", &MigrateCommand::Redo));
   add("check", "Exit 0 at head, 3 pending, 4 edited, 5 newer than this binary", &MigrateCommand::Check);
   add("verify", "Compare the live schema with what the migrations make", &MigrateCommand::Verify);
-  CLI::App* baseline =
+  Syntax baseline =
       add("baseline", "Record 1 to NUMBER as applied without running them", &MigrateCommand::Baseline);
-  AddNumber(*baseline, "NUMBER", options.number, {0, kNumberMax},
-            "The newest migration that the database already has")
-      ->required();
+  baseline.Number("NUMBER", options.number, {0, kNumberMax},
+                  "The newest migration that the database already has", Presence::kRequired);
   add_yes(baseline);
   return all;
 }
 
 }  // namespace
 
-Action DeclareMigrate(CLI::App& app, Context& context) {
+Action DeclareMigrate(Syntax syntax, Context& context) {
   auto options = std::make_shared<MigrateOptions>();
-  AddConfigFlags(app, context, ConfigFlags::kDatabase);
-  AddOutputFlag(app, options->output);
-  AddDuration(app, "--wait", options->wait,
-              "Wait so long for a database that does not answer, and with check until it is at head");
-  AddDuration(app, "--lock-wait", options->lock_wait,
-              "Wait so long for another migration to end; default 30s");
-  AddDuration(app, "--lock-timeout", options->lock_timeout,
-              "Let each statement wait so long for a lock on a table; default 5s, 0s for ever");
-  const auto operations = DeclareOperations(app, *options);
+  AddConfigFlags(syntax, context, ConfigFlags::kDatabase);
+  AddOutputFlag(syntax, options->output);
+  syntax.Duration("--wait", options->wait,
+                  "Wait so long for a database that does not answer, and with check until it is at head");
+  syntax.Duration("--lock-wait", options->lock_wait,
+                  "Wait so long for another migration to end; default 30s");
+  syntax.Duration("--lock-timeout", options->lock_timeout,
+                  "Let each statement wait so long for a lock on a table; default 5s, 0s for ever");
+  const auto operations = DeclareOperations(syntax, *options);
   return [options, operations, &context] {
     for (const Operation& operation : operations) {
-      if (operation.app->parsed()) return Run(context, *options, operation.run);
+      if (operation.syntax.given()) return Run(context, *options, operation.run);
     }
     return Exit::kUsage;
   };

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include "cmd/command.h"
 #include "cmd/help.h"
@@ -398,56 +397,44 @@ Exit Run(const Context& context, const ReplayEventsOptions& options) {
 
 // --- the command line ------------------------------------------------------------------------------
 
-void AddText(CLI::App& app, const std::string& name, std::string& value, const char* word, const char* help) {
-  app.add_option(name, value, help)->type_name(word)->group("Options");
-}
-
-void AddFlag(CLI::App& app, const std::string& name, bool& value, const char* help) {
-  app.add_flag(name, value, help)->group("Options");
-}
-
-void AddFilters(CLI::App& app, ReplayEventsOptions& options) {
-  AddText(app, "--from", options.from, "WHERE",
-          "Begin at this sequence number or time (RFC 3339), itself included");
-  AddText(app, "--to", options.to, "WHERE",
-          "End with this sequence number, itself included, or before this time");
-  app.add_option("--type", options.types, "Only these types, as 'task.*'; may be given several times")
-      ->type_name("GLOB")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group("Options");
-  AddText(app, "--circle", options.circle, "CIRCLE",
-          "Only this circle, by name (deleted ones too) or number; in a file a name is compared with "
-          "data.circle, a number with circle_id");
-  AddText(app, "--agent", options.agent, "ID", "Only what this agent did");
-  AddNumber(app, "--limit", options.limit, {1, kLimitMax}, "At most so many of what is left then")
-      ->group("Options");
+void AddFilters(Syntax syntax, ReplayEventsOptions& options) {
+  syntax.Text("--from", options.from, "WHERE",
+              "Begin at this sequence number or time (RFC 3339), itself included");
+  syntax.Text("--to", options.to, "WHERE",
+              "End with this sequence number, itself included, or before this time");
+  syntax.Texts("--type", options.types, "GLOB", "Only these types, as 'task.*'; may be given several times");
+  syntax.Text("--circle", options.circle, "CIRCLE",
+              "Only this circle, by name (deleted ones too) or number; in a file a name is compared with "
+              "data.circle, a number with circle_id");
+  syntax.Text("--agent", options.agent, "ID", "Only what this agent did");
+  syntax.Number("--limit", options.limit, {1, kLimitMax}, "At most so many of what is left then");
 }
 
 }  // namespace
 
-Action DeclareReplayEvents(CLI::App& app, Context& context) {
+Action DeclareReplayEvents(Syntax syntax, Context& context) {
   auto options = std::make_shared<ReplayEventsOptions>();
-  AddConfigFlags(app, context, ConfigFlags::kDatabase);
-  AddText(app, "--input", options->input, "FILE",
-          "Read events from this file, one as JSON on each line, - for standard input; default the log");
-  AddText(app, "--output", options->output, "FILE",
-          "Write them to this file, - for standard output; default the running system");
-  AddFlag(app, "--dry-run", options->dry_run, "Only read, filter and count, without pauses");
-  AddText(app, "--what-if", options->what_if, "SPEC",
-          "Try the bus with these settings, as 'window=50ms,100ms;batch=100;dedup=1s,5s;queue=1000', every "
-          "combination");
-  AddDuration(app, "--handler-time", options->handler_time,
-              "With --what-if: what a call of the handler takes; default 1ms");
-  AddFilters(app, *options);
-  AddText(app, "--speed", options->speed, "RATE",
-          "1 as it happened, 10 ten times as fast; default max, without pauses");
-  AddDuration(app, "--max-gap", options->gap_max, "No pause longer than this, at any speed");
-  AddText(app, "--resume", options->resume, "FILE",
-          "Remember there how far it came, after each batch, and go on behind that");
-  AddFlag(app, "--strict", options->strict, "End with exit 1 at the first line that is no event");
-  AddChoice(app, "--summary", options->summary, {"text", "json"},
-            "How to print what was done; JSON has \"schema\": 1");
+  AddConfigFlags(syntax, context, ConfigFlags::kDatabase);
+  syntax.Text("--input", options->input, "FILE",
+              "Read events from this file, one as JSON on each line, - for standard input; default the log");
+  syntax.Text("--output", options->output, "FILE",
+              "Write them to this file, - for standard output; default the running system");
+  syntax.Flag("--dry-run", options->dry_run, "Only read, filter and count, without pauses");
+  syntax.Text(
+      "--what-if", options->what_if, "SPEC",
+      "Try the bus with these settings, as 'window=50ms,100ms;batch=100;dedup=1s,5s;queue=1000', every "
+      "combination");
+  syntax.Duration("--handler-time", options->handler_time,
+                  "With --what-if: what a call of the handler takes; default 1ms");
+  AddFilters(syntax, *options);
+  syntax.Text("--speed", options->speed, "RATE",
+              "1 as it happened, 10 ten times as fast; default max, without pauses");
+  syntax.Duration("--max-gap", options->gap_max, "No pause longer than this, at any speed");
+  syntax.Text("--resume", options->resume, "FILE",
+              "Remember there how far it came, after each batch, and go on behind that");
+  syntax.Flag("--strict", options->strict, "End with exit 1 at the first line that is no event");
+  syntax.Choice("--summary", options->summary, {"text", "json"},
+                "How to print what was done; JSON has \"schema\": 1");
   return [options, &context] { return Run(context, *options); };
 }
 

@@ -20,6 +20,7 @@ set(GATHERING_CMD_SOURCES
   cmd/replay_events.cpp
   cmd/replay_text.cpp
   cmd/serve.cpp
+  cmd/syntax.cpp
   cmd/terminal.cpp
   cmd/tool_database.cpp
   cmd/tree.cpp

@@ -13,7 +13,6 @@
 namespace gathering::cmd {
 namespace {
 
-constexpr const char* kOptions = "Options";
 constexpr const char* kGeneral = "General options";
 constexpr const char* kHiddenGroup = "";  // CLI11's way to say hidden
 
@@ -115,7 +114,7 @@ class Tree::Parser {
     for (const Command& row : Commands()) {
       CLI::App* app = root.add_subcommand(std::string{row.name}, std::string{row.help});
       if (row.shown == Shown::kHidden) app->group(kHiddenGroup);
-      actions.push_back(row.declare(*app, context));
+      actions.push_back(row.declare(Syntax{*app}, context));
       apps.push_back(app);
     }
   }
@@ -251,91 +250,6 @@ const CommandInfo* Find(const CommandInfo& root, const std::vector<std::string>&
     here = next;
   }
   return here;
-}
-
-// --- shared options ----------------------------------------------------------------------------------
-
-CLI::Option* AddDuration(CLI::App& app, const std::string& name, std::chrono::milliseconds& value,
-                         const std::string& help) {
-  return app
-      .add_option_function<std::string>(
-          name,
-          [&value, name](const std::string& text) {
-            const auto duration = config::ParseDuration(text);
-            if (!duration)
-              throw CLI::ValidationError{name,
-                                         fmt::format("'{}' is no duration like 500ms, 10s or 5m", text)};
-            value = *duration;
-          },
-          help)
-      ->type_name("TIME")
-      ->group(kOptions);
-}
-
-CLI::Option* AddNumber(CLI::App& app, const std::string& name, std::uint32_t& value, NumberRange range,
-                       const std::string& help) {
-  return app
-      .add_option_function<std::string>(
-          name,
-          [&value, name, range](const std::string& text) {
-            const auto number = config::ParseInteger(text);
-            if (!number || *number < range.least || *number > range.most) {
-              throw CLI::ValidationError{
-                  name, fmt::format("'{}' is not a number from {} to {}", text, range.least, range.most)};
-            }
-            value = static_cast<std::uint32_t>(*number);
-          },
-          help)
-      ->type_name("NUMBER");
-}
-
-CLI::Option* AddChoice(CLI::App& app, const std::string& name, std::string& value,
-                       std::vector<std::string> choices, const std::string& help) {
-  const std::string word = fmt::format("{}", fmt::join(choices, "|"));
-  const auto check = [choices = std::move(choices)](std::string& given) -> std::string {
-    for (const std::string& choice : choices) {
-      if (choice == given) return {};
-    }
-    return fmt::format("'{}' is not one of {}{}", given, fmt::join(choices, ", "), Suggest(given, choices));
-  };
-  return app.add_option(name, value, help)
-      ->type_name(word)
-      ->check(CLI::Validator{check, ""})
-      ->group(kOptions);
-}
-
-void AddOutputFlag(CLI::App& app, Output& output) {
-  auto text = std::make_shared<std::string>("text");
-  AddChoice(app, "--output", *text, {"text", "json"}, "How to print the result; JSON has \"schema\": 1")
-      ->each([text, &output](const std::string& given) {
-        output = given == "json" ? Output::kJson : Output::kText;
-      });
-}
-
-void AddConfigFlags(CLI::App& app, Context& context, ConfigFlags which) {
-  app.add_option("--config", context.config_file,
-                 "Configuration file; default /etc/gathering/gathering.toml if it exists [GATHERING_CONFIG]")
-      ->type_name("FILE")
-      ->group(kOptions);
-  for (const config::Key& key : config::Keys()) {
-    if (key.flag.empty() || (key.flag == "--listen" && which != ConfigFlags::kDaemon)) continue;
-    if (key.flag != "--data-dir" && which == ConfigFlags::kDataDir) continue;
-    const auto* choice = std::get_if<config::Choice>(&key.member);
-    const bool list = std::holds_alternative<config::List>(key.member);
-    const std::string flag{key.flag};
-    const std::string help = fmt::format("{} [{}]", key.sentence.substr(0, key.sentence.size() - 1),
-                                         key.legacy.empty() ? config::EnvironmentName(key) : key.legacy);
-    app.add_option_function<std::vector<std::string>>(
-           flag,
-           [&context, flag](const std::vector<std::string>& values) {
-             for (const std::string& value : values) context.flags.push_back({flag, value});
-           },
-           help)
-        ->type_name(choice ? fmt::format("{}", fmt::join(choice->names, "|")) : std::string{key.word})
-        ->expected(1)
-        ->multi_option_policy(list ? CLI::MultiOptionPolicy::TakeAll : CLI::MultiOptionPolicy::TakeLast)
-        ->group(kOptions);
-  }
 }
 
 }  // namespace gathering::cmd

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "cmd/command.h"
@@ -19,9 +18,9 @@ nlohmann::ordered_json Facts() {
 
 }  // namespace
 
-Action DeclareVersion(CLI::App& app, Context&) {
+Action DeclareVersion(Syntax syntax, Context&) {
   auto output = std::make_shared<Output>(Output::kText);
-  AddOutputFlag(app, *output);
+  AddOutputFlag(syntax, *output);
   return [output] {
     Print(*output == Output::kJson ? Facts().dump(2) + "\n" : "gathering " GATHERING_VERSION "\n");
     return Exit::kOk;
