@@ -120,7 +120,7 @@ void LogReader::Connect(const std::stop_token& stop) {
     log::Warn("the log of events begins anew: another database, or an older copy",
               {{"position", *position_}, {"drawn", drawn}});
     position_.reset();
-    seen_up_to_ = announced_up_to_ = 0;
+    announced_up_to_ = 0;
     horizon_ = {};
   }
   std::scoped_lock lock{mutex_};
@@ -215,9 +215,9 @@ LogReader::Page LogReader::Read() {
 // As soon as it is seen: who comes then looks again until it is settled.  What we were woken for may have
 // been seen, and delivered, in the round before.
 void LogReader::Announce(const Page& page) {
-  if (!page.records.empty()) seen_up_to_ = std::max(seen_up_to_, page.records.back().sequence);
-  if (!to_announce_ || seen_up_to_ <= announced_up_to_) return;
-  announced_up_to_ = seen_up_to_;
+  const std::int64_t seen = page.records.empty() ? position_.value_or(0) : page.records.back().sequence;
+  if (!to_announce_ || seen <= announced_up_to_) return;
+  announced_up_to_ = seen;
   to_announce_ = false;
   session_->Execute(kAnnounce);
   std::scoped_lock lock{mutex_};

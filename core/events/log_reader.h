@@ -119,7 +119,6 @@ class LogReader {
   std::set<std::int64_t> told_;  // beyond it, the changes of which were told
   std::uint64_t announced_ = 0;  // by others, since the last look
   bool to_announce_ = false;
-  std::int64_t seen_up_to_ = 0;
   std::int64_t announced_up_to_ = 0;
   Clock::Steady next_keeping_{};
 
