@@ -14,7 +14,6 @@ set(GATHERING_CMD_SOURCES
   cmd/emit.cpp
   cmd/help.cpp
   cmd/interrupt.cpp
-  cmd/main.cpp
   cmd/man.cpp
   cmd/migrate.cpp
   cmd/replay_events.cpp

@@ -14,7 +14,6 @@
 namespace gathering::auth {
 namespace {
 
-constexpr std::int64_t kMicrosPerSecond = 1'000'000;
 constexpr std::size_t kTokenIdBytes = 16;
 
 // A digest is its own hash, and nobody chooses it.

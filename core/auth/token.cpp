@@ -20,7 +20,6 @@ namespace {
 
 constexpr std::string_view kHeader = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";  // {"alg":"HS256","typ":"JWT"}
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-constexpr std::int64_t kMicrosPerSecond = 1'000'000;
 constexpr std::int64_t kSecondsMax = 253'402'300'799;  // the end of the year 9999
 constexpr schema::JsonLimits kClaimLimits{.depth_max = 2, .nodes_max = 32, .text_bytes_max = kTokenBytesMax};
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
+#include <iterator>
 
 #include <fmt/format.h>
 
@@ -61,9 +63,7 @@ std::string_view Trimmed(std::string_view text) {
 
 std::string Lower(std::string_view text) {
   std::string lower{text};
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  for (char& c : lower) c = Lower(c);
   return lower;
 }
 
@@ -96,6 +96,11 @@ std::vector<std::string> Wrapped(std::string_view text, std::size_t columns) {
     }
   }
   return lines;
+}
+
+std::string ReadText(const std::string& path) {
+  std::ifstream in{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
 }
 
 }  // namespace gathering

@@ -1,5 +1,5 @@
 #pragma once
-// Small questions about words.
+// Small questions about words, and the text of a file.
 #include <optional>
 #include <span>
 #include <string>
@@ -21,7 +21,12 @@ namespace gathering {
 [[nodiscard]] std::string DidYouMean(std::string_view word, std::span<const std::string_view> candidates);
 
 [[nodiscard]] std::string_view Trimmed(std::string_view text);  // without ASCII white space at both ends
-[[nodiscard]] std::string Lower(std::string_view text);         // ASCII letters only
+
+// ASCII letters only.
+[[nodiscard]] constexpr char Lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+[[nodiscard]] std::string Lower(std::string_view text);
 [[nodiscard]] std::string Upper(std::string_view text);
 
 // The parts between `separator`s, trimmed; empty parts are left out.
@@ -29,5 +34,7 @@ namespace gathering {
 
 // Lines of at most `columns` bytes, broken at spaces; a longer word stays whole.
 [[nodiscard]] std::vector<std::string> Wrapped(std::string_view text, std::size_t columns);
+
+[[nodiscard]] std::string ReadText(const std::string& path);  // empty when the file cannot be read
 
 }  // namespace gathering

@@ -9,7 +9,6 @@
 namespace gathering {
 namespace {
 
-constexpr std::int64_t kMicrosPerSecond = 1'000'000;
 constexpr std::int64_t kSecondsPerDay = 86'400;
 constexpr std::int64_t kFirstSecond = -62'135'596'800;  // of the year 1
 constexpr std::int64_t kLastSecond = 253'402'300'799;   // of the year 9999

@@ -13,6 +13,8 @@
 
 namespace gathering {
 
+inline constexpr std::int64_t kMicrosPerSecond = 1'000'000;
+
 struct Timestamp {
   std::int64_t micros = 0;
   auto operator<=>(const Timestamp&) const = default;

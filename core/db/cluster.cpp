@@ -14,15 +14,15 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <functional>
-#include <iterator>
 #include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "core/base/log.h"
+#include "core/base/text.h"
+#include "core/db/connection.h"
 
 namespace gathering::db {
 namespace {
@@ -37,7 +37,6 @@ constexpr std::uintmax_t kLogBytesMax = 16u * 1024 * 1024;  // beyond: emptied a
 constexpr int kOldestMajor = 14;                            // has recovery_init_sync_method
 constexpr std::chrono::seconds kInitTimeout{300};
 constexpr milliseconds kLeftoverTimeout{1'000};
-constexpr std::chrono::seconds kRetryAfter{1};
 
 bool IsRoot() {
   return geteuid() == 0;
@@ -457,11 +456,6 @@ Error SystemError(std::string_view what, const std::string& path) {
 
 Error Away(std::string message, std::string cause) {
   return Unavailable(std::move(message), kRetryAfter, std::move(cause));
-}
-
-std::string ReadText(const std::string& path) {
-  std::ifstream in{path, std::ios::binary};
-  return {std::istreambuf_iterator<char>{in}, {}};
 }
 
 std::vector<std::string> Lines(const std::string& text) {

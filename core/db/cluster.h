@@ -77,7 +77,6 @@ void WriteServerFiles(const EmbeddedOptions& options, const ClusterPaths& paths,
 // Small helpers of both files.
 [[nodiscard]] Error SystemError(std::string_view what, const std::string& path);  // with errno's text
 [[nodiscard]] Error Away(std::string message, std::string cause = {});
-[[nodiscard]] std::string ReadText(const std::string& path);  // empty when it cannot be read
 [[nodiscard]] std::vector<std::string> Lines(const std::string& text);
 [[nodiscard]] std::optional<int> LeadingNumber(std::string_view text);
 

@@ -17,6 +17,9 @@
 
 namespace gathering::db {
 
+// When to come back who found the database away or busy.
+inline constexpr std::chrono::seconds kRetryAfter{1};
+
 struct ConnectionOptions {
   std::string url;  // libpq URL or keyword string; what it says wins over the options below
   std::string application_name = "gathering";

@@ -28,6 +28,7 @@
 #include "core/base/error.h"
 #include "core/base/fd.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 #include "core/db/cluster.h"
 #include "core/db/connection.h"
 

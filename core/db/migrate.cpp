@@ -14,7 +14,7 @@ namespace {
 using Ledger = std::vector<LedgerRow>;
 using Known = std::span<const Migration>;
 
-constexpr std::chrono::milliseconds kLookAgain{250};
+constexpr std::chrono::milliseconds kLedgerPause{250};
 
 std::chrono::milliseconds TimeLeft(const Clock& clock, Clock::Steady deadline) {
   using std::chrono::milliseconds;
@@ -226,7 +226,7 @@ SchemaCheck Migrator::AwaitHead(std::chrono::milliseconds wait) {
         SchemaCheck check = Summarize(options_.migrations, run.ReadLedger());
         const auto left = TimeLeft(clock_, deadline);
         if (check.standing != Standing::kPending || run.stopping() || left.count() == 0) return check;
-        run.session().Pause(std::min(kLookAgain, left));
+        run.session().Pause(std::min(kLedgerPause, left));
       }
     } catch (const Error& error) {
       if (error.code != Code::kUnavailable || TimeLeft(clock_, deadline).count() == 0) throw;

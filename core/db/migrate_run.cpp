@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "core/base/text.h"
 #include "core/db/catalog.h"
 #include "core/db/queries.h"
 
@@ -70,11 +71,7 @@ std::string ConcurrentIndex(const SqlStatement& statement) {
     if (word != words.end() && *word == skipped) ++word;
   }
   if (word == words.end() || *word == "ON") return {};
-  std::string name = *word;
-  for (char& c : name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return name;
+  return Lower(*word);
 }
 
 std::size_t LineOf(const SqlStatement& statement, std::size_t position) {

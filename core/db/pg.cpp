@@ -21,8 +21,6 @@
 namespace gathering::db {
 namespace {
 
-constexpr std::chrono::seconds kRetryAfter{1};
-
 // An empty state is how the driver reports a broken network in the middle of a statement.
 std::string StateOf(const std::exception& error) {
   if (const auto* sql = dynamic_cast<const pqxx::sql_error*>(&error)) return sql->sqlstate();

@@ -24,7 +24,6 @@ namespace {
 using std::chrono::milliseconds;
 using Steady = Clock::Steady;
 
-constexpr std::chrono::seconds kRetryAfter{1};
 constexpr milliseconds kServerGrace{500};  // beyond the statement's timeout; then the connection is cut
 constexpr std::uint32_t kBarriersMax = 3;
 constexpr milliseconds kCancelInterval{100};  // between two requests to cancel the same statement

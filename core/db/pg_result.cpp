@@ -10,8 +10,6 @@
 namespace gathering::db {
 namespace {
 
-constexpr std::chrono::seconds kRetryAfter{1};
-
 class PgResult final : public Result {
  public:
   explicit PgResult(ResultOwner result) : result_(std::move(result)) {}

@@ -19,7 +19,6 @@
 namespace gathering::db {
 namespace {
 
-constexpr std::chrono::seconds kRetryAfter{1};
 constexpr int kCancelCheckMs = 100;
 constexpr std::string_view kCommit = "COMMIT";
 

@@ -30,7 +30,6 @@ constexpr int kConflictRetriesMax = 3;
 constexpr milliseconds kConflictDelayMax{10};  // times the number of the retry
 constexpr milliseconds kServerGrace{500};      // beyond the statement's timeout; then the connection is cut
 constexpr milliseconds kGuardInterval{200};
-constexpr std::chrono::seconds kRetryAfter{1};
 constexpr double kLifetimeJitter = 0.1;
 
 Error DeadlinePassed() {

@@ -24,7 +24,7 @@ struct Files {
     exists = ::stat(paths.cluster.c_str(), &about) == 0;
     owner = about.st_uid;
     mode = about.st_mode & 07777;
-    version = db::LeadingNumber(db::ReadText(paths.cluster + "/PG_VERSION"));
+    version = db::LeadingNumber(ReadText(paths.cluster + "/PG_VERSION"));
   }
 
   db::ClusterPaths paths;
@@ -97,12 +97,11 @@ std::string LookAtEmbedded(const db::EmbeddedOptions& options, const Tell& tell)
   const Files files{options.data_dir};
   struct stat lock {};
   std::optional<pid_t> holder;
-  if (::stat(files.paths.lock.c_str(), &lock) == 0)
-    holder = LockHolder(db::ReadText("/proc/locks"), lock.st_ino);
+  if (::stat(files.paths.lock.c_str(), &lock) == 0) holder = LockHolder(ReadText("/proc/locks"), lock.st_ino);
   tell(Programs(options, files));
   tell(User(options, files));
   tell(ClusterFiles(files, holder));
-  const auto lines = db::Lines(db::ReadText(files.paths.lock));
+  const auto lines = db::Lines(ReadText(files.paths.lock));
   if (holder && lines.size() > 1) return db::ConnectionText(lines[1]);
   tell(Skipped("database.connect",
                holder ? "the server is being started, or one command has it for itself; ask again later"

@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include <fmt/format.h>
@@ -28,13 +26,8 @@ constexpr std::int64_t kTiers = 5;
 constexpr std::uint64_t kSharedBuffers = 128ULL * 1'024 * 1'024;  // of the embedded PostgreSQL
 constexpr std::uint64_t kUnlimited = 1ULL << 62;
 
-std::string ReadAll(const std::string& path) {
-  std::ifstream in{path};
-  return {std::istreambuf_iterator<char>{in}, {}};
-}
-
 std::optional<std::uint64_t> ReadNumber(const std::string& path) {
-  const std::string text = ReadAll(path);
+  const std::string text = ReadText(path);
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc{} || end == text.data()) return std::nullopt;
@@ -49,7 +42,7 @@ std::optional<std::uint64_t> ThreadLimit() {
   };
   rlimit limit{};
   if (::geteuid() != 0 && ::getrlimit(RLIMIT_NPROC, &limit) == 0) bound(limit.rlim_cur);
-  for (const std::string& line : Split(ReadAll("/proc/self/cgroup"), '\n')) {
+  for (const std::string& line : Split(ReadText("/proc/self/cgroup"), '\n')) {
     if (line.starts_with("0::")) bound(ReadNumber("/sys/fs/cgroup" + line.substr(3) + "/pids.max"));
   }
   return nearest;
@@ -69,7 +62,7 @@ Finding LookAtMonotonic(const Clock& clock) {
     went_back = went_back || now < last;
     last = now;
   }
-  const std::string source = ReadAll("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+  const std::string source = ReadText("/sys/devices/system/clocksource/clocksource0/current_clocksource");
   return JudgeMonotonic(Trimmed(source), went_back);
 }
 

@@ -11,8 +11,6 @@
 #include <cerrno>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -32,11 +30,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kManager = "systemd";
 constexpr std::string_view kElsewhere = "stop it, or give another address in http.listen";
 
-std::string ReadAll(const std::string& path) {
-  std::ifstream in{path};
-  return {std::istreambuf_iterator<char>{in}, {}};
-}
-
 template <class T>
 std::optional<T> Number(std::string_view text, int base) {
   T number{};
@@ -46,7 +39,7 @@ std::optional<T> Number(std::string_view text, int base) {
 }
 
 std::string CommandOf(pid_t pid) {
-  return std::string{Trimmed(ReadAll(fmt::format("/proc/{}/comm", pid)))};
+  return std::string{Trimmed(ReadText(fmt::format("/proc/{}/comm", pid)))};
 }
 
 // By the processes that have one of the sockets open, of those we may look at.
@@ -76,7 +69,7 @@ Held ToHeld(const std::vector<ListeningInode>& sockets) {
 }
 
 std::optional<Held> UnixHeld(const std::string& path) {
-  const auto sockets = UnixListeners(ReadAll("/proc/net/unix"), path);
+  const auto sockets = UnixListeners(ReadText("/proc/net/unix"), path);
   if (sockets.empty()) return std::nullopt;
   struct stat about {};
   Held held = ToHeld(sockets);
@@ -87,7 +80,7 @@ std::optional<Held> UnixHeld(const std::string& path) {
 Held TcpHeld(std::uint16_t port) {
   std::vector<ListeningInode> sockets;
   for (const char* table : {"/proc/net/tcp", "/proc/net/tcp6"}) {
-    for (const ListeningInode& one : TcpListeners(ReadAll(table), port)) sockets.push_back(one);
+    for (const ListeningInode& one : TcpListeners(ReadText(table), port)) sockets.push_back(one);
   }
   return ToHeld(sockets);
 }

@@ -1,8 +1,6 @@
 #include "core/health/memory.h"
 
 #include <charconv>
-#include <fstream>
-#include <sstream>
 
 #include "core/base/text.h"
 
@@ -10,12 +8,6 @@ namespace gathering::health {
 namespace {
 
 constexpr std::uint64_t kKiB = 1'024;
-
-std::string ReadAll(const std::string& path) {
-  std::ostringstream text;
-  text << std::ifstream{path}.rdbuf();
-  return text.str();
-}
 
 std::optional<std::uint64_t> ToNumber(std::string_view text) {
   text = Trimmed(text);
@@ -37,7 +29,7 @@ std::optional<std::uint64_t> Named(std::string_view text, std::string_view name)
 
 // Where this process' group is mounted; empty: nowhere.
 std::string GroupDirectory() {
-  for (const std::string& line : Split(ReadAll("/proc/self/cgroup"), '\n')) {
+  for (const std::string& line : Split(ReadText("/proc/self/cgroup"), '\n')) {
     if (line.starts_with("0::")) return "/sys/fs/cgroup" + line.substr(3);
   }
   return {};
@@ -61,11 +53,11 @@ std::optional<MemoryUse> ParseGroup(std::string_view max, std::string_view curre
 }
 
 std::optional<MemoryUse> ReadMemoryUse() {
-  const auto machine = ParseMachine(ReadAll("/proc/meminfo"));
+  const auto machine = ParseMachine(ReadText("/proc/meminfo"));
   const std::string directory = GroupDirectory();
   if (directory.empty()) return machine;
-  const auto group = ParseGroup(ReadAll(directory + "/memory.max"), ReadAll(directory + "/memory.current"),
-                                ReadAll(directory + "/memory.stat"));
+  const auto group = ParseGroup(ReadText(directory + "/memory.max"), ReadText(directory + "/memory.current"),
+                                ReadText(directory + "/memory.stat"));
   if (!group || (machine && machine->part() > group->part())) return machine;
   return group;
 }

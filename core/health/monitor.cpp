@@ -5,9 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <fstream>
-#include <iterator>
 
+#include "core/base/text.h"
 #include "core/db/queries.h"
 
 namespace gathering::health {
@@ -15,11 +14,6 @@ namespace {
 
 // The kernel counts ticks of 10 ms: two readings closer than this say nothing.
 constexpr std::chrono::milliseconds kCpuWindowMin{100};
-
-std::string ReadText(const std::string& path) {
-  std::ifstream in{path};
-  return {std::istreambuf_iterator<char>{in}, std::istreambuf_iterator<char>{}};
-}
 
 std::string Existing(const std::string& path) {
   struct stat found {};

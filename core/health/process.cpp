@@ -5,10 +5,10 @@
 
 #include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 #include <vector>
+
+#include "core/base/text.h"
 
 namespace gathering::health {
 namespace {
@@ -20,11 +20,6 @@ constexpr std::size_t kThreads = 17;
 constexpr std::size_t kStartTicks = 19;
 constexpr std::size_t kVirtualBytes = 20;
 constexpr std::size_t kResidentPages = 21;
-
-std::string ReadText(const std::string& path) {
-  std::ifstream in{path};
-  return {std::istreambuf_iterator<char>{in}, std::istreambuf_iterator<char>{}};
-}
 
 std::vector<std::string_view> Words(std::string_view text) {
   constexpr std::string_view kSpaces = " \n";

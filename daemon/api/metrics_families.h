@@ -20,7 +20,6 @@ void WriteEventMetrics(const Services& services, metrics::Exposition& out);
 void WriteCacheMetrics(const Services& services, metrics::Exposition& out);
 void WriteProcessMetrics(metrics::Exposition& out);  // reads /proc
 
-inline constexpr double kMicrosPerSecond = 1e6;
 inline constexpr double kNanosPerSecond = 1e9;
 
 // A family whose samples are a member of somebody's statistics.

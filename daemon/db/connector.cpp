@@ -11,7 +11,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds kPauseMin{100};
 constexpr milliseconds kPauseMax{2'000};
 constexpr std::uint32_t kRequestsMax = 4'096;  // one for each pipeline at most
-constexpr std::chrono::seconds kRetryAfter{1};
 
 }  // namespace
 
@@ -22,7 +21,7 @@ Connector::Connector(db::ConnectionOptions options, const Clock& clock)
 
 void Connector::Connect(db::Traffic traffic, std::function<void(Outcome)> done) {
   if (!thread_.TryPost([this, traffic, done] { done(Try(traffic)); }))
-    done(Unavailable("the database is away", kRetryAfter, "no more connections are being made"));
+    done(Unavailable("the database is away", db::kRetryAfter, "no more connections are being made"));
 }
 
 std::optional<Error> Connector::Away() const {

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "core/base/text.h"
+
 namespace gathering::http {
 namespace {
 
@@ -41,10 +43,6 @@ bool IsToken(std::string_view text) {
 
 bool IsDigit(char c) {
   return c >= '0' && c <= '9';
-}
-
-constexpr char Lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
 }
 
 bool Same(std::string_view text, std::string_view lower_case) {

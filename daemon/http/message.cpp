@@ -3,14 +3,11 @@
 #include <algorithm>
 #include <array>
 
+#include "core/base/text.h"
 #include "core/base/utf8.h"
 
 namespace gathering::http {
 namespace {
-
-constexpr char Lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
 
 int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';

@@ -18,7 +18,6 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-constexpr std::int64_t kMicrosPerSecond = 1'000'000;
 constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
 constexpr std::int64_t kNanosPerMicro = 1'000;
 
@@ -43,7 +42,7 @@ void AppendField(std::string_view name, std::int64_t value, std::string& out) {
   out.append("\r\n");
 }
 
-std::string SubjectOf(const std::optional<Address>& client) {
+std::string ClientSubject(const std::optional<Address>& client) {
   std::string subject(1, kOfAddress);
   if (!client) return subject.append(kUnixPeer);
   for (const std::uint8_t byte : CustomerOf(*client).bytes) subject.push_back(static_cast<char>(byte));
@@ -130,7 +129,7 @@ void RateLimits::Admit(const Request& request, const Route& route, Standing& sta
     const auto user = authority_.UserOf(request.Find("Authorization"), standing.token_digest);
     if (user) subject = kOfUser + *user;
   }
-  Decide(*state, subject.empty() ? SubjectOf(client) : subject, standing);
+  Decide(*state, subject.empty() ? ClientSubject(client) : subject, standing);
 }
 
 void RateLimits::AdmitAccount(const Route& route, std::string_view account, Standing& standing) {

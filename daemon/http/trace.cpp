@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/text.h"
+
 namespace gathering::http {
 namespace {
 
@@ -67,8 +69,7 @@ std::array<char, 32> TraceIdOf(std::string_view request_id) {
   std::array<char, 32> trace_id;
   std::size_t size = 0;
   for (const char c : request_id) {
-    if (c != '-' && size < trace_id.size())
-      trace_id[size++] = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
+    if (c != '-' && size < trace_id.size()) trace_id[size++] = Lower(c);
   }
   return trace_id;
 }
