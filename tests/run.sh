@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds everything and runs every test.
 #
-#   tests/run.sh              the dev preset
+#   tests/run.sh              the check preset
 #   tests/run.sh --preset asan
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-preset=dev
+preset=check
 while [ $# -gt 0 ]; do
   case $1 in
     --preset) preset=${2:?--preset needs a name}; shift 2 ;;
