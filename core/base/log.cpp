@@ -49,8 +49,8 @@ constexpr std::string_view kPriorities[] = {"<7>", "<6>", "<4>", "<3>"};  // of 
 
 thread_local const Context* current_context = nullptr;
 
-// How lines look.
-struct Layout {
+// How lines look.  Aligned to its size, or clang reads it by a call of libatomic.
+struct alignas(2) Layout {
   bool json = false;
   bool priorities = false;
 };
