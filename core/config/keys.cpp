@@ -706,6 +706,14 @@ struct Write {
   }
 };
 
+// What the system reads of a path or a URL ends there.
+bool HoldsNul(const Value& value) {
+  const auto in = [](const std::string& text) { return text.find('\0') != std::string::npos; };
+  if (const auto* text = std::get_if<std::string>(&value)) return in(*text);
+  const auto* list = std::get_if<std::vector<std::string>>(&value);
+  return list != nullptr && std::ranges::any_of(*list, in);
+}
+
 // The text of a variable or flag as the value its key wants, if it can be one.
 struct FromText {
   std::string_view text;
@@ -753,6 +761,9 @@ std::string Expected(const Key& key) {
 }
 
 std::optional<std::string> Set(const Key& key, const Value& value, Config& config) {
+  // A secret is any bytes.
+  if (key.secrecy != Secrecy::kSecret && HoldsNul(value))
+    return fmt::format("{} holds a NUL byte; remove it", key.name);
   if (std::visit(Write{value, config}, key.member)) return std::nullopt;
   std::string problem = fmt::format("{} must be {}", key.name, Expected(key));
   if (key.secrecy != Secrecy::kOpen) return problem;

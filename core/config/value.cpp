@@ -104,15 +104,16 @@ std::size_t ValueEnd(std::string_view text, std::size_t at) {
   return std::min(at, text.size());
 }
 
-// What follows each "password=" ("sslpassword=" too), with or without blanks around the sign.
+// What follows each "password=" ("sslpassword=" too), with or without blanks around the sign; also where
+// another value seems to go on, for that may be the end of a keyword's value: "host=password= password=x".
 std::vector<Range> KeywordPasswords(std::string_view text) {
   std::vector<Range> ranges;
   for (std::size_t at = text.find(kPassword); at != std::string_view::npos; at = text.find(kPassword, at)) {
     at = std::min(text.find_first_not_of(kBlanks, at + kPassword.size()), text.size());
     if (at == text.size() || text[at] != '=') continue;
     const std::size_t begin = std::min(text.find_first_not_of(kBlanks, at + 1), text.size());
-    at = ValueEnd(text, begin);
-    ranges.push_back({begin, at});
+    ranges.push_back({begin, ValueEnd(text, begin)});
+    at = begin;
   }
   return ranges;
 }

@@ -23,6 +23,7 @@ void AppendKeyword(std::string& conninfo, std::string_view keyword, std::string_
 }  // namespace
 
 std::map<std::string, std::string, std::less<>> ParseConnInfo(const std::string& url) {
+  if (url.find('\0') != std::string::npos) throw UnreadableUrl{};  // libpq would read what is before it
   // What libpq says about a broken URL quotes it, password and all: it is not asked.
   const std::unique_ptr<PQconninfoOption, void (*)(PQconninfoOption*)> parsed{
       PQconninfoParse(url.c_str(), nullptr), PQconninfoFree};

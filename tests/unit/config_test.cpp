@@ -307,6 +307,20 @@ TEST_CASE("a number is taken at its bounds and refused beyond them", "[config]")
   }
 }
 
+TEST_CASE("a text with a NUL byte is refused, for the system would read what is before it", "[config]") {
+  const Directory directory;
+  LoadOptions options = Clean();
+  options.file = directory.Write("nul.toml",
+                                 "[http]\n"
+                                 "listen = [\"unix:/run/a\\u0000b\"]\n"
+                                 "[database]\n"
+                                 "url = \"host=a password=x\\u0000y\"\n");
+  const auto problems = ProblemsOf(options);
+  CHECK(problems.size() == 2);
+  CHECK(Has(problems, "file " + options.file + ":2: http.listen holds a NUL byte; remove it"));
+  CHECK(Has(problems, "file " + options.file + ":4: database.url holds a NUL byte; remove it"));
+}
+
 TEST_CASE("sizes and durations are read with their units and written in the largest that loses nothing",
           "[config]") {
   CHECK(config::ParseSize("4096") == 4096);
@@ -417,6 +431,7 @@ TEST_CASE("the password inside a database URL is masked as libpq reads it", "[co
   CHECK(WithoutPassword("password=a\\ b host=db") == "password=[secret] host=db");
   CHECK(WithoutPassword("password\t=\tpw\thost=db") == "password\t=\t[secret]\thost=db");
   CHECK(WithoutPassword("host=db password=\npw") == "host=db password=\n[secret]");
+  CHECK(WithoutPassword("host=password= password = 'p w'") == "host=password= [secret] = [secret]");
   CHECK(WithoutPassword("password=a&b options=x://y") == "password=[secret] options=x://y");
   CHECK(WithoutPassword("postgresql://db/x?p%61ssword=pw&sslmode=require") ==
         "postgresql://db/x?p%61ssword=[secret]&sslmode=require");
