@@ -24,6 +24,7 @@ constexpr std::string_view kDigits = "0123456789";
 constexpr std::string_view kMask = "[secret]";
 constexpr std::string_view kPassword = "password";
 constexpr std::string_view kBlanks = " \t\n\v\f\r";
+constexpr std::string_view kKeywordEnds = "= \t\n\v\f\r";
 
 // A whole number followed by one of `units`.
 std::optional<std::int64_t> ParseWithUnit(std::string_view text, std::span<const Unit> units) {
@@ -94,26 +95,36 @@ std::string Masked(std::string_view text, std::vector<Range> ranges) {
   return masked.append(text.substr(shown));
 }
 
-// Where a keyword's value stops: behind its closing quote, or at a blank without a backslash.
-std::size_t ValueEnd(std::string_view text, std::size_t at) {
-  if (at < text.size() && text[at] == '\'') {
-    for (++at; at < text.size() && text[at] != '\''; ++at) at += text[at] == '\\' ? 1 : 0;
-  }
-  for (; at < text.size() && kBlanks.find(text[at]) == std::string_view::npos; ++at)
+// Where a keyword's value stops: behind its closing quote, if there is one, or at a blank without a
+// backslash.
+std::optional<std::size_t> ValueEnd(std::string_view text, std::size_t at) {
+  const bool quoted = at < text.size() && text[at] == '\'';
+  const std::string_view ends = quoted ? "'" : kBlanks;
+  for (at += quoted ? 1 : 0; at < text.size() && ends.find(text[at]) == std::string_view::npos; ++at)
     at += text[at] == '\\' ? 1 : 0;
+  if (quoted) return at < text.size() ? std::optional{at + 1} : std::nullopt;
   return std::min(at, text.size());
 }
 
-// What follows each "password=" ("sslpassword=" too), with or without blanks around the sign; also where
-// another value seems to go on, for that may be the end of a keyword's value: "host=password= password=x".
+// What stands behind the first "password", however it is meant.
+std::vector<Range> RestBehindPassword(std::string_view text) {
+  const std::size_t at = text.find(kPassword);
+  if (at == std::string_view::npos) return {};
+  return {{std::min(text.find_first_not_of(kKeywordEnds, at + kPassword.size()), text.size()), text.size()}};
+}
+
+// The values of "password" and "sslpassword", found as libpq finds them; of what it would refuse, the rest.
 std::vector<Range> KeywordPasswords(std::string_view text) {
   std::vector<Range> ranges;
-  for (std::size_t at = text.find(kPassword); at != std::string_view::npos; at = text.find(kPassword, at)) {
-    at = std::min(text.find_first_not_of(kBlanks, at + kPassword.size()), text.size());
-    if (at == text.size() || text[at] != '=') continue;
-    const std::size_t begin = std::min(text.find_first_not_of(kBlanks, at + 1), text.size());
-    ranges.push_back({begin, ValueEnd(text, begin)});
-    at = begin;
+  for (std::size_t at = 0; (at = text.find_first_not_of(kBlanks, at)) != std::string_view::npos;) {
+    const std::string_view keyword = text.substr(at, text.find_first_of(kKeywordEnds, at) - at);
+    const std::size_t sign = text.find_first_not_of(kBlanks, at + keyword.size());
+    if (sign == std::string_view::npos || text[sign] != '=') return RestBehindPassword(text);
+    const std::size_t begin = std::min(text.find_first_not_of(kBlanks, sign + 1), text.size());
+    const auto end = ValueEnd(text, begin);
+    if (!end) return RestBehindPassword(text);
+    if (keyword.ends_with(kPassword)) ranges.push_back({begin, *end});
+    at = *end;
   }
   return ranges;
 }

@@ -431,7 +431,9 @@ TEST_CASE("the password inside a database URL is masked as libpq reads it", "[co
   CHECK(WithoutPassword("password=a\\ b host=db") == "password=[secret] host=db");
   CHECK(WithoutPassword("password\t=\tpw\thost=db") == "password\t=\t[secret]\thost=db");
   CHECK(WithoutPassword("host=db password=\npw") == "host=db password=\n[secret]");
-  CHECK(WithoutPassword("host=password= password = 'p w'") == "host=password= [secret] = [secret]");
+  CHECK(WithoutPassword("host=password= password = 'p w'") == "host=password= password = [secret]");
+  CHECK(WithoutPassword("host=password='x password='y z'") == "host=password='x password=[secret]");
+  CHECK(WithoutPassword("password='x'user=ada") == "password=[secret]user=ada");
   CHECK(WithoutPassword("password=a&b options=x://y") == "password=[secret] options=x://y");
   CHECK(WithoutPassword("postgresql://db/x?p%61ssword=pw&sslmode=require") ==
         "postgresql://db/x?p%61ssword=[secret]&sslmode=require");
@@ -439,6 +441,14 @@ TEST_CASE("the password inside a database URL is masked as libpq reads it", "[co
         "postgresql://db/x?password=[secret]&sslmode=require");
   CHECK(WithoutPassword("postgresql://db:1/x?password=a@b") == "postgresql://db:[secret]");
   CHECK(WithoutPassword("postgresql://ada:a?password=b@db/x").find("a?") == std::string::npos);
+}
+
+TEST_CASE("of a database URL that libpq refuses nothing behind the first password is shown", "[config]") {
+  using config::WithoutPassword;
+  CHECK(WithoutPassword("host=db password=p w") == "host=db password=[secret]");
+  CHECK(WithoutPassword("host=db password='p w user=ada") == "host=db password=[secret]");
+  CHECK(WithoutPassword("db password = pw host=db") == "db password = [secret]");
+  CHECK(WithoutPassword("host=db user") == "host=db user");
 }
 
 TEST_CASE("a database URL may name a Python driver, but no other database", "[config]") {
