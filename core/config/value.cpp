@@ -23,8 +23,8 @@ constexpr std::array<Unit, 4> kSizes = {{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"K
 constexpr std::string_view kDigits = "0123456789";
 constexpr std::string_view kMask = "[secret]";
 constexpr std::string_view kPassword = "password";
-constexpr std::string_view kBlanks = " \t\n\v\f\r";
 constexpr std::string_view kKeywordEnds = "= \t\n\v\f\r";
+constexpr std::string_view kBlanks = kKeywordEnds.substr(1);
 
 // A whole number followed by one of `units`.
 std::optional<std::int64_t> ParseWithUnit(std::string_view text, std::span<const Unit> units) {

@@ -9,7 +9,6 @@
 
 #include "core/base/error.h"
 #include "core/base/log.h"
-#include "core/base/text.h"
 
 namespace gathering::http {
 namespace {
@@ -77,10 +76,7 @@ bool IsFieldName(std::string_view name) {
 bool IsOurs(std::string_view name) {
   for (const std::string_view ours :
        {"content-length", "transfer-encoding", "connection", "content-type", "date"}) {
-    if (name.size() == ours.size() &&
-        std::equal(name.begin(), name.end(), ours.begin(), [](char a, char b) { return Lower(a) == b; })) {
-      return true;
-    }
+    if (SameName(name, ours)) return true;
   }
   return false;
 }

@@ -363,13 +363,8 @@ void Gate::ConnectionOptions(std::string_view value) {
 
 Gate::Step Gate::EndOfHead(const std::string& buffer) {
   if (hosts_ == 0 && minor_version_ >= 1) return Refuse(400, "the request does not name exactly one host");
-  if (authority_.size > 0 && hosts_ > 0) {
-    const std::string_view target = authority_.In(buffer);
-    const std::string_view host = host_.In(buffer);
-    const bool agree = std::equal(target.begin(), target.end(), host.begin(), host.end(),
-                                  [](char a, char b) { return Lower(a) == Lower(b); });
-    if (!agree) return Refuse(400, "the request target and the Host field disagree");
-  }
+  if (authority_.size > 0 && hosts_ > 0 && !SameName(authority_.In(buffer), host_.In(buffer)))
+    return Refuse(400, "the request target and the Host field disagree");
   if (chunked_ || foreign_coding_) {
     if (has_length_) return Refuse(400, "the length of the body is given in two ways");
     if (minor_version_ == 0) return Refuse(400, "HTTP/1.0 has no transfer codings");
